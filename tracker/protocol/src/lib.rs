@@ -1,0 +1,33 @@
+//! Everything in nova that crosses a wire or is parsed from strangers.
+//!
+//! No I/O, no async, no clock: bytes in, values out, and back. A value of one of these types is valid by
+//! construction, so the rest of nova never checks it again.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod announce;
+pub mod api;
+pub mod bencode;
+mod compact;
+mod file_path;
+mod info_hash;
+pub mod magnet;
+pub mod metainfo;
+mod peer_id;
+pub mod peer_wire;
+mod piece_length;
+pub mod query;
+mod reference;
+pub mod scrape;
+
+pub use compact::{read_peers_v4, read_peers_v6, write_peer_v4, write_peer_v6};
+pub use file_path::{FilePath, FilePathError};
+pub use info_hash::{InfoHash, InfoHashError};
+pub use magnet::Magnet;
+pub use metainfo::{Metainfo, MetainfoError};
+pub use peer_id::PeerId;
+pub use piece_length::{PieceLength, PieceLengthError};
+pub use reference::{Name, Reference, ReferenceError, Tag};
+
+/// The unit in which peers ask each other for content (BEP 3), in bytes.
+pub const BLOCK_LENGTH: u32 = 16 * 1024;
