@@ -1,0 +1,10 @@
+//! The faces of a tracker as clients see them: over HTTP, on ports of the system's choice.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod announce;
+mod harness;
+mod operators;
+mod origins;
+mod tags;
+mod torrents;
