@@ -1,0 +1,104 @@
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fetch::Limits,
+    settings::{self, SettingsError},
+};
+
+/// The commented file of defaults.
+pub const DEFAULT_FILE: &str = include_str!("../../../config/agent.toml");
+
+/// Settings of an agent; `config/agent.toml` explains each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The tracker's HTTP face.
+    pub tracker: String,
+    /// Where content and state are stored.
+    pub data_dir: PathBuf,
+    /// Where peers dial.
+    pub peers_listen: SocketAddr,
+    /// Where pulls of this host are taken.
+    pub http_listen: SocketAddr,
+    /// Requests in flight to each peer, of 16 KiB each.
+    pub request_window: usize,
+    /// Peers of one torrent at once.
+    pub peers_max: usize,
+    /// Bytes of content that leave in a second; 0 for no limit.
+    pub upload_limit: u32,
+    /// Bytes of content that come in a second; 0 for no limit.
+    pub download_limit: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            tracker: "http://127.0.0.1:15004".to_owned(),
+            data_dir: PathBuf::from("data/agent"),
+            peers_listen: SocketAddr::from(([0, 0, 0, 0], 16001)),
+            http_listen: SocketAddr::from(([127, 0, 0, 1], 16002)),
+            request_window: 32,
+            peers_max: 128,
+            upload_limit: 0,
+            download_limit: 0,
+        }
+    }
+}
+
+/// Pulls for every user of this host, once, and goes on seeding.
+///
+/// Every setting has a default, and can be set in a file (--config), in the environment (`NOVA_AGENT_` and the
+/// setting's name in upper case) or by a flag; the later wins.
+#[derive(Debug, Default, Args, Serialize)]
+#[command(after_help = "\
+Examples:
+  nova-seeder agent --tracker http://tracker.example:15004 --data-dir /var/lib/nova/agent
+  nova-seeder agent --config agent.toml
+Then `nova-cli pull NAME:TAG` on this host goes through it.")]
+pub struct Flags {
+    /// File of settings in TOML; --print-config shows all of them, explained.
+    #[arg(long, value_name = "FILE", env = "NOVA_AGENT_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Print the commented default settings, and exit.
+    #[arg(long)]
+    #[serde(skip)]
+    pub print_config: bool,
+    /// The tracker's HTTP face [default: http://127.0.0.1:15004].
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracker: Option<String>,
+    /// Where content and state are stored [default: data/agent].
+    #[arg(long, value_name = "DIRECTORY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Where peers dial [default: 0.0.0.0:16001].
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers_listen: Option<SocketAddr>,
+    /// Where pulls of this host are taken [default: 127.0.0.1:16002].
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_listen: Option<SocketAddr>,
+}
+
+impl Config {
+    /// Puts the layers together.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
+        settings::load(flags.config.as_deref(), "NOVA_AGENT_", flags)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            upload: NonZeroU32::new(self.upload_limit),
+            download: NonZeroU32::new(self.download_limit),
+            peers: Some(self.peers_max),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What an agent does for those who pull.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use nova_protocol::{InfoHash, Metainfo, api::Pull};
+
+use super::{Agent, Torrent};
+use crate::{
+    fetch::FetchError,
+    source::{ResolveError, Resolved, Source, origins},
+    store::StoreError,
+};
+
+/// Why a pull did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+impl Agent {
+    /// Goes on with everything that is in the store.
+    pub(super) async fn resume(self: &Arc<Self>) {
+        let listed = self.store.list().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot list the store");
+            Vec::new()
+        });
+        for info_hash in listed {
+            let resumed = match self.store.get(info_hash) {
+                Ok(Some(entry)) => self.fetch(&entry.metainfo, Vec::new()).await.map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = resumed {
+                tracing::error!(%info_hash, %error, "not resumed");
+            }
+        }
+    }
+
+    /// Starts to pull what a user named, or joins the pull that there is.
+    pub(super) async fn start(self: &Arc<Self>, source: &Source) -> Result<Pull, StartError> {
+        let Resolved { metainfo, origins, .. } = source.resolve(&self.tracker, &self.fetcher).await?;
+        self.fetch(&metainfo, origins).await
+    }
+
+    /// Starts to pull what a `.torrent` describes; the tracker's own is better, if it has one.
+    pub(super) async fn start_metainfo(self: &Arc<Self>, metainfo: Metainfo) -> Result<Pull, StartError> {
+        let info_hash = metainfo.info_hash();
+        let metainfo = self.tracker.metainfo(info_hash).await.unwrap_or(metainfo);
+        self.fetch(&Arc::new(metainfo), origins(&self.tracker, info_hash).await).await
+    }
+
+    /// How a pull is doing.
+    pub(super) fn pull(&self, info_hash: InfoHash) -> Option<Pull> {
+        let Torrent { entry, origins } = self.torrents().get(&info_hash).cloned()?;
+        let status = self.fetcher.status(info_hash)?;
+        Some(status.describe(&entry.metainfo, &origins, entry.content_path()))
+    }
+
+    /// Everything that the agent has or is fetching, by name.
+    pub(super) fn pulls(&self) -> Vec<Pull> {
+        let listed: Vec<InfoHash> = self.torrents().keys().copied().collect();
+        let mut pulls: Vec<Pull> = listed.into_iter().filter_map(|info_hash| self.pull(info_hash)).collect();
+        pulls.sort_by(|one, other| (&one.name, one.info_hash).cmp(&(&other.name, other.info_hash)));
+        pulls
+    }
+
+    /// The metainfo of a pull.
+    pub(super) fn metainfo(&self, info_hash: InfoHash) -> Option<Arc<Metainfo>> {
+        self.torrents().get(&info_hash).map(|torrent| torrent.entry.metainfo.clone())
+    }
+
+    /// Stops a pull and removes its content. Whether there was one.
+    pub(super) async fn remove(&self, info_hash: InfoHash) -> Result<bool, StoreError> {
+        let _changing = self.changing.lock().await;
+        let was_there = self.torrents().remove(&info_hash).is_some();
+        self.fetcher.remove(info_hash).await;
+        self.store.remove(info_hash)?;
+        Ok(was_there)
+    }
+
+    async fn fetch(self: &Arc<Self>, metainfo: &Arc<Metainfo>, origins: Vec<SocketAddr>) -> Result<Pull, StartError> {
+        let _changing = self.changing.lock().await;
+        let info_hash = metainfo.info_hash();
+        if let Some(pull) = self.pull(info_hash)
+            && pull.reason.is_none()
+        {
+            return Ok(pull);
+        }
+        let entry = self.store.insert(metainfo.clone())?;
+        let was_begun = entry.has_content();
+        // A pull that failed stays failed in its session; its files are looked at anew.
+        if self.torrents().contains_key(&info_hash) {
+            self.fetcher.remove(info_hash).await;
+        }
+        let added = self.fetcher.add(metainfo, &entry.output_folder(), Vec::new()).await;
+        if added.is_err() && !was_begun {
+            self.store.remove(info_hash)?;
+        }
+        added?;
+        let torrent = Torrent { entry: entry.clone(), origins };
+        if self.torrents().insert(info_hash, torrent.clone()).is_none() {
+            self.tell_when_complete(info_hash);
+        }
+        let status = self.fetcher.status(info_hash).ok_or(FetchError::Removed)?;
+        Ok(status.describe(metainfo, &torrent.origins, entry.content_path()))
+    }
+
+    /// Has `completed` announced once a torrent is.
+    fn tell_when_complete(self: &Arc<Self>, info_hash: InfoHash) {
+        let agent = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                completed = agent.fetcher.complete(info_hash) => match completed {
+                    Ok(()) => tracing::info!(%info_hash, "complete"),
+                    Err(error) => tracing::warn!(%info_hash, %error, "pull failed"),
+                },
+                () = agent.shutdown.cancelled() => {}
+            }
+        });
+    }
+}

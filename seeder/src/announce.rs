@@ -1,0 +1,151 @@
+//! The client of announce services: says what we have, learns of peers.
+
+use std::{net::SocketAddr, time::Duration};
+
+use nova_protocol::{
+    InfoHash, PeerId,
+    announce::{AnnounceReply, AnnounceRequest, Event, ReplyError},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::service::innermost;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A process that ends does not wait long for a tracker that is gone.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(2);
+const RETRY: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
+const REPLY_LIMIT: usize = 1 << 20;
+
+/// Announces for one peer: one peer id, one port.
+#[derive(Debug, Clone)]
+pub struct Announcer {
+    http: reqwest::Client,
+    peer_id: PeerId,
+    port: u16,
+}
+
+/// Bytes, as an announce states them (BEP 3).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Amounts {
+    /// Sent since the first announce.
+    pub uploaded: u64,
+    /// Received since the first announce.
+    pub downloaded: u64,
+    /// Still missing.
+    pub left: u64,
+}
+
+/// Why an announce was in vain.
+#[derive(Debug, thiserror::Error)]
+pub enum AnnounceError {
+    /// No answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer that is too long.
+    #[error("answer of more than 1 MiB")]
+    TooLong,
+    /// An answer that says no, or that makes no sense.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+    /// None of the trackers speaks HTTP.
+    #[error("no HTTP tracker to announce to")]
+    NoTracker,
+}
+
+impl Announcer {
+    /// An announcer for the peer that listens on `port`.
+    pub fn new(peer_id: PeerId, port: u16) -> Self {
+        Self { http: reqwest::Client::new(), peer_id, port }
+    }
+
+    /// Announces once, to the first tracker that answers, in the order of their tiers (BEP 12).
+    ///
+    /// # Errors
+    /// [`AnnounceError`], of the last tracker that was tried.
+    pub async fn announce(
+        &self,
+        trackers: &[Vec<String>],
+        info_hash: InfoHash,
+        event: Event,
+        amounts: Amounts,
+    ) -> Result<AnnounceReply, AnnounceError> {
+        let query = self.request(info_hash, event, amounts).to_query();
+        let mut last = AnnounceError::NoTracker;
+        for url in trackers.iter().flatten().filter(|url| url.starts_with("http")) {
+            match self.ask(url, &query).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Announces until `stop`, and then `stopped`. Peers that trackers tell of are passed to `found`.
+    pub async fn keep(
+        &self,
+        trackers: &[Vec<String>],
+        info_hash: InfoHash,
+        amounts: impl Fn() -> Amounts,
+        found: impl Fn(SocketAddr),
+        stop: &CancellationToken,
+    ) {
+        let mut event = Event::Started;
+        let mut retry = *RETRY.start();
+        while !stop.is_cancelled() {
+            let announced = stop.run_until_cancelled(self.announce(trackers, info_hash, event, amounts())).await;
+            let Some(announced) = announced else { break };
+            let pause = match announced {
+                Ok(reply) => {
+                    reply.peers.iter().copied().for_each(&found);
+                    event = Event::None;
+                    retry = *RETRY.start();
+                    Duration::from_secs(reply.interval.max(1).into())
+                }
+                Err(AnnounceError::NoTracker) => return stop.cancelled().await,
+                Err(error) => {
+                    tracing::debug!(%info_hash, %error, "announce failed");
+                    let pause = retry;
+                    retry = (retry * 2).min(*RETRY.end());
+                    pause
+                }
+            };
+            let _elapsed_or_stopped = tokio::time::timeout(pause, stop.cancelled()).await;
+        }
+        if event == Event::None {
+            let farewell = self.announce(trackers, info_hash, Event::Stopped, amounts());
+            let _answer_is_not_needed = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
+        }
+    }
+
+    fn request(&self, info_hash: InfoHash, event: Event, amounts: Amounts) -> AnnounceRequest {
+        AnnounceRequest {
+            info_hash,
+            peer_id: self.peer_id,
+            port: self.port,
+            uploaded: amounts.uploaded,
+            downloaded: amounts.downloaded,
+            left: amounts.left,
+            event,
+            num_want: None,
+            compact: true,
+            no_peer_id: true,
+            key: None,
+            ip: None,
+        }
+    }
+
+    async fn ask(&self, url: &str, query: &str) -> Result<AnnounceReply, AnnounceError> {
+        let failed = |error: reqwest::Error| AnnounceError::Unreachable(innermost(&error));
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let request = self.http.get(format!("{url}{separator}{query}")).timeout(ANSWER_WITHIN);
+        let mut response = request.send().await.map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > REPLY_LIMIT {
+                return Err(AnnounceError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(AnnounceReply::parse(&body)?)
+    }
+}

@@ -1,0 +1,41 @@
+//! A directory that one process has for itself.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+/// Takes a directory for as long as the handle lives, or says that another has it. The system gives it back when a
+/// process dies, however it does.
+///
+/// # Errors
+/// When there is no such directory, or the file system has no locks.
+pub(crate) fn claim(directory: &Path) -> io::Result<Option<File>> {
+    let handle = File::open(directory)?;
+    match handle.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // Who had it may have removed it in between; then this is a directory that nobody else can see.
+    let is_still_there =
+        directory.metadata().is_ok_and(|found| handle.metadata().is_ok_and(|own| own.ino() == found.ino()));
+    Ok(is_still_there.then_some(handle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_owner_until_it_lets_go() {
+        let home = tempfile::tempdir().unwrap();
+        let owner = claim(home.path()).unwrap();
+        assert!(owner.is_some());
+        assert!(claim(home.path()).unwrap().is_none());
+        drop(owner);
+        assert!(claim(home.path()).unwrap().is_some());
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading a torrent's bytes from its files on disk.
+
+#[cfg(test)]
+pub(crate) mod fixture;
+pub(crate) mod hash;
+pub(crate) mod symlink;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    ops::{Deref, Range},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nova_protocol::metainfo::{FileKind, Info};
+use rustix::fs::OFlags;
+
+/// Files that one [`Content`] keeps open: more gains nothing, and an origin holds many contents.
+const OPEN_FILES: usize = 32;
+
+/// The bytes of a torrent, read from its files, which are opened when they are needed.
+///
+/// `I` is `Arc<Info>` or `&Info`. Many threads may read at once.
+pub struct Content<I> {
+    info: I,
+    root: PathBuf,
+    /// Most recently used first.
+    open: Mutex<Vec<(usize, Arc<File>)>>,
+}
+
+/// Work that was stopped by its cancellation token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+/// A file of the content that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {source}", path.display())]
+pub(crate) struct ReadError {
+    /// Its index in the info dictionary.
+    pub file: usize,
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+impl<I: Deref<Target = Info>> Content<I> {
+    /// The content at `root`, which is the file of a single-file torrent and the directory of any other; `root` itself
+    /// may be a symlink.
+    pub fn new(info: I, root: &Path) -> Self {
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        Self { info, root, open: Mutex::default() }
+    }
+
+    /// What the content is.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Where the content is, symlinks resolved.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where file `index` of the info dictionary is stored.
+    pub fn path_of(&self, index: usize) -> PathBuf {
+        if self.info.is_single_file { self.root.clone() } else { self.info.files[index].path.below(&self.root) }
+    }
+
+    /// Fills `buf` with the bytes from `offset` on, across the borders of files; padding is zeros.
+    ///
+    /// # Errors
+    /// `InvalidInput` beyond the end of the content; otherwise the error of a file that is missing, a symlink, shorter
+    /// than stated or unreadable, with its path in the text.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let length = self.info.length;
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > length) {
+            let text = format!("{} bytes at {offset}, expected at most {length} in all", buf.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        self.read(offset, buf).map_err(|error| io::Error::new(error.source.kind(), error))
+    }
+
+    /// As [`Self::read_at`], for a range that is known to lie inside.
+    pub(crate) fn read(&self, mut offset: u64, mut buf: &mut [u8]) -> Result<(), ReadError> {
+        for index in self.files_in(offset..offset + buf.len() as u64) {
+            let file = &self.info.files[index];
+            let inside = offset - file.offset;
+            let count = usize::try_from(file.length - inside).map_or(buf.len(), |rest| rest.min(buf.len()));
+            let (part, rest) = buf.split_at_mut(count);
+            if file.kind == FileKind::Padding {
+                part.fill(0);
+            } else {
+                let read = self.file(index).and_then(|open| open.read_exact_at(part, inside));
+                read.map_err(|source| self.named(index, source))?;
+            }
+            offset += count as u64;
+            buf = rest;
+        }
+        Ok(())
+    }
+
+    /// The indices of the files that have bytes in `range`.
+    pub(crate) fn files_in(&self, range: Range<u64>) -> impl Iterator<Item = usize> {
+        let files = &self.info.files;
+        let first = files.partition_point(|file| file.offset + file.length <= range.start);
+        let end = first + files[first..].partition_point(|file| file.offset < range.end);
+        (first..end).filter(|&index| files[index].length > 0)
+    }
+
+    fn named(&self, file: usize, source: io::Error) -> ReadError {
+        let length = self.info.files[file].length;
+        let source = match source.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(source.kind(), format!("shorter than {length} bytes")),
+            _ => source,
+        };
+        ReadError { file, path: self.path_of(file), source }
+    }
+
+    fn file(&self, index: usize) -> io::Result<Arc<File>> {
+        if let Some(file) = self.cached(index) {
+            return Ok(file);
+        }
+        let file = Arc::new(open_file(&self.path_of(index))?);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.truncate(OPEN_FILES - 1);
+        open.insert(0, (index, file.clone()));
+        Ok(file)
+    }
+
+    fn cached(&self, index: usize) -> Option<Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = open.iter().position(|&(cached, _)| cached == index)?;
+        open[..=place].rotate_right(1);
+        Some(open[0].1.clone())
+    }
+}
+
+/// Opens a stored file for reading; never follows a symlink, never waits for a fifo.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}

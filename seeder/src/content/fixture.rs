@@ -1,0 +1,87 @@
+//! Trees on disk for the tests of everything that reads or writes content.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use nova_protocol::{
+    FilePath, PieceLength,
+    metainfo::{File, FileKind, Info},
+};
+use tokio_util::sync::CancellationToken;
+use walkdir::WalkDir;
+
+use crate::create::{CreateError, Created, Options, create};
+
+/// Writes files, and their directories, below `root`.
+pub(crate) fn write(root: &Path, files: &[(&str, &[u8])]) {
+    for (path, bytes) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A directory with something of everything, called `tree`.
+pub(crate) fn write_mixed(root: &Path) -> PathBuf {
+    let tree = root.join("tree");
+    let long: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    write(&tree, &[("a/empty", b""), ("a/long", &long), ("b", b"b"), ("bin/run", b"#!"), ("ünï/日本語", b"utf-8")]);
+    set_mode(&tree.join("bin/run"), 0o755);
+    symlink("../bin/run", tree.join("a/link")).unwrap();
+    symlink("nowhere", tree.join("dangling")).unwrap();
+    tree
+}
+
+/// A torrent in pieces of 64 KiB.
+pub(crate) fn created(path: &Path) -> Created {
+    try_create(path).unwrap()
+}
+
+pub(crate) fn try_create(path: &Path) -> Result<Created, CreateError> {
+    let options = Options { piece_length: Some(PieceLength::chosen(64 << 10).unwrap()), ..Options::default() };
+    create(path, &options, |_, _| {}, &CancellationToken::new())
+}
+
+/// An info dictionary of these files without hashes, called `tree`.
+pub(crate) fn info(files: &[(&str, u64, FileKind)]) -> Info {
+    let mut length = 0;
+    let file = |(path, size, kind): &(&str, u64, FileKind)| {
+        let offset = length;
+        length += size;
+        File { path: FilePath::parse(path).unwrap(), length: *size, offset, kind: kind.clone() }
+    };
+    let files = files.iter().map(file).collect();
+    let piece_length = PieceLength::chosen(64 << 10).unwrap();
+    Info {
+        name: "tree".to_owned(),
+        piece_length,
+        pieces: Vec::new(),
+        private: true,
+        is_single_file: false,
+        files,
+        length,
+    }
+}
+
+/// Everything below `root`, sorted: path, executable, and content or target.
+pub(crate) fn listing(root: &Path) -> Vec<(PathBuf, bool, Vec<u8>)> {
+    let entry = |entry: walkdir::DirEntry| {
+        let (path, metadata) = (entry.path(), entry.metadata().unwrap());
+        let content = if metadata.is_file() {
+            fs::read(path).unwrap()
+        } else if metadata.is_symlink() {
+            fs::read_link(path).unwrap().into_os_string().into_encoded_bytes()
+        } else {
+            Vec::new()
+        };
+        (path.strip_prefix(root).unwrap().to_path_buf(), metadata.mode() & 0o100 != 0, content)
+    };
+    WalkDir::new(root).sort_by_file_name().into_iter().map(|found| entry(found.unwrap())).collect()
+}

@@ -1,0 +1,272 @@
+//! Fetching: one librqbit session, and what nova asks of it.
+//!
+//! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
+
+mod reserve;
+mod status;
+
+use std::{
+    collections::HashSet,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use librqbit::{
+    AddTorrent, AddTorrentOptions, AddTorrentResponse, ConnectionOptions, ListenerOptions, ManagedTorrent,
+    PeerConnectionOptions, Session, SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20,
+    limits::LimitsConfig,
+};
+use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
+use tokio_util::sync::CancellationToken;
+
+pub use reserve::ReserveError;
+pub use status::{State, Status};
+
+use crate::announce::{Amounts, Announcer};
+
+const POLL: Duration = Duration::from_millis(50);
+/// How long peers may take to give the metadata of a magnet link.
+pub(crate) const METADATA_WITHIN: Duration = Duration::from_mins(1);
+
+/// How a session is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where peers may dial it; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where it notes what it has, so that a restart neither forgets nor hashes again; nothing is noted without.
+    pub state: Option<PathBuf>,
+    /// Requests in flight to each peer. Many keep one fast link full; few let a swarm share evenly.
+    pub request_window: usize,
+    /// Bytes a second, and connections.
+    pub limits: Limits,
+}
+
+/// What a session may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Bytes that leave in a second.
+    pub upload: Option<std::num::NonZeroU32>,
+    /// Bytes that come in a second.
+    pub download: Option<std::num::NonZeroU32>,
+    /// Peers of one torrent at once.
+    pub peers: Option<usize>,
+}
+
+/// A librqbit session. Cheap to clone; ends with the token that it was started with.
+#[derive(Clone)]
+pub struct Fetcher {
+    session: Arc<Session>,
+    announcer: Announcer,
+    addr: SocketAddr,
+    /// Every torrent that was added: content of no bytes is nowhere else.
+    added: Arc<Mutex<HashSet<InfoHash>>>,
+}
+
+/// Why a torrent could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// librqbit would not start.
+    #[error("cannot listen for peers at {0}: {1}")]
+    Start(SocketAddr, String),
+    /// librqbit would not take the torrent.
+    #[error("cannot fetch {0}: {1}")]
+    Add(InfoHash, String),
+    /// The output directory has a name that librqbit cannot take.
+    #[error("{} is not UTF-8", .0.display())]
+    Folder(PathBuf),
+    /// There is no space for the files, or they cannot be made.
+    #[error(transparent)]
+    Reserve(#[from] ReserveError),
+    /// It stopped on the way.
+    #[error("{0}")]
+    Failed(String),
+    /// The torrent is not in this session any more.
+    #[error("removed")]
+    Removed,
+}
+
+impl Fetcher {
+    /// Starts a session; with [`Options::state`], every torrent that was in it before is in it again.
+    ///
+    /// # Errors
+    /// [`FetchError::Start`].
+    pub async fn start(options: Options, peer_id: PeerId, shutdown: CancellationToken) -> Result<Self, FetchError> {
+        let listen = options.listen;
+        let failed = |error: String| FetchError::Start(listen, error);
+        let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
+        let session = Session::new_with_opts(PathBuf::new(), session_options(options, addr, peer_id, shutdown)).await;
+        let session = session.map_err(|error| failed(format!("{error:#}")))?;
+        let announcer = Announcer::new(peer_id, addr.port());
+        Ok(Self { session, announcer, addr, added: Arc::default() })
+    }
+
+    /// Where peers may dial.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Starts to fetch a torrent into `folder`, or goes on with it, or leaves it be when it is in the session already.
+    ///
+    /// # Errors
+    /// [`FetchError::Add`], [`FetchError::Folder`], [`FetchError::Reserve`].
+    pub async fn add(&self, metainfo: &Arc<Metainfo>, folder: &Path, peers: Vec<SocketAddr>) -> Result<(), FetchError> {
+        let info_hash = metainfo.info_hash();
+        let (info, root) = (metainfo.info.clone(), folder.to_path_buf());
+        let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
+        reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        if metainfo.info.length > 0 {
+            let output_folder = folder.to_str().ok_or_else(|| FetchError::Folder(folder.to_path_buf()))?;
+            let options = AddTorrentOptions {
+                overwrite: true,
+                output_folder: Some(output_folder.to_owned()),
+                initial_peers: Some(peers),
+                ..AddTorrentOptions::default()
+            };
+            let torrent = AddTorrent::from_bytes(metainfo.as_bytes().to_vec());
+            let added = self.session.add_torrent(torrent, Some(options)).await;
+            added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
+        }
+        self.added().insert(info_hash);
+        Ok(())
+    }
+
+    /// The metainfo that peers of a magnet link give (BEP 9).
+    ///
+    /// # Errors
+    /// [`FetchError::Add`] when there is no peer, or none gives it.
+    pub async fn metainfo_of(&self, magnet: &Magnet) -> Result<Metainfo, FetchError> {
+        let failed = |reason: String| FetchError::Add(magnet.info_hash, reason);
+        // librqbit announces that nothing is left to download, and who says so is told of no seeders.
+        let peers = self.announce_magnet(magnet, Event::Started).await;
+        let options = AddTorrentOptions { list_only: true, initial_peers: Some(peers), ..AddTorrentOptions::default() };
+        let resolve = self.session.add_torrent(AddTorrent::from_url(magnet.to_string()), Some(options));
+        let resolved = tokio::time::timeout(METADATA_WITHIN, resolve).await;
+        self.announce_magnet(magnet, Event::Stopped).await;
+        let resolved = resolved.map_err(|_| failed("no peer gave the metadata in time".to_owned()))?;
+        match resolved.map_err(|error| failed(format!("{error:#}")))? {
+            AddTorrentResponse::ListOnly(listed) => {
+                Metainfo::parse(listed.torrent_bytes.to_vec()).map_err(|error| failed(error.to_string()))
+            }
+            _ => Err(failed("the session has it already".to_owned())),
+        }
+    }
+
+    /// Announces as one that has only a magnet link and everything still to download, and says which peers there are.
+    async fn announce_magnet(&self, magnet: &Magnet, event: Event) -> Vec<SocketAddr> {
+        let trackers: Vec<_> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+        let amounts = Amounts { left: 1, ..Amounts::default() };
+        let announced = self.announcer.announce(&trackers, magnet.info_hash, event, amounts).await;
+        announced
+            .inspect_err(|error| tracing::debug!(%error, "announce failed"))
+            .map_or_else(|_| Vec::new(), |reply| reply.peers)
+    }
+
+    /// How a torrent is doing, if it is in the session.
+    pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
+        if let Some(torrent) = self.torrent(info_hash) {
+            return Some(status::status(&torrent));
+        }
+        let was_added = self.added().contains(&info_hash);
+        was_added.then(|| Status { state: State::Complete, ..Status::nothing() })
+    }
+
+    /// Waits until everything of a torrent is there and verified.
+    ///
+    /// # Errors
+    /// [`FetchError::Failed`], [`FetchError::Removed`].
+    pub async fn complete(&self, info_hash: InfoHash) -> Result<(), FetchError> {
+        let mut was_fetched = false;
+        // librqbit's own wait never ends for a torrent that fails while it is live.
+        loop {
+            let status = self.status(info_hash).ok_or(FetchError::Removed)?;
+            was_fetched |= !status.sources.is_empty();
+            match status.state {
+                State::Complete => break,
+                State::Failed => return Err(FetchError::Failed(status.error.unwrap_or_default())),
+                State::Checking => {}
+                State::Fetching => was_fetched = true,
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        if was_fetched {
+            self.tell(info_hash, Event::Completed).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a torrent out of the session; its files stay.
+    pub async fn remove(&self, info_hash: InfoHash) {
+        if self.torrent(info_hash).is_some() {
+            self.tell(info_hash, Event::Stopped).await;
+            let id = TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes()));
+            if let Err(error) = self.session.delete(id, false).await {
+                tracing::warn!(%info_hash, "cannot remove from the session: {error:#}");
+            }
+        }
+        self.added().remove(&info_hash);
+    }
+
+    /// Tells every tracker that this peer leaves, and ends the session.
+    pub async fn stop(&self) {
+        let torrents: Vec<InfoHash> = self
+            .session
+            .with_torrents(|torrents| torrents.map(|(_, torrent)| InfoHash::from(torrent.info_hash().0)).collect());
+        futures_util::future::join_all(torrents.iter().map(|info_hash| self.tell(*info_hash, Event::Stopped))).await;
+        self.session.stop().await;
+    }
+
+    fn torrent(&self, info_hash: InfoHash) -> Option<Arc<ManagedTorrent>> {
+        self.session.get(TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes())))
+    }
+
+    fn added(&self) -> std::sync::MutexGuard<'_, HashSet<InfoHash>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces what librqbit never does: `completed` and `stopped`.
+    async fn tell(&self, info_hash: InfoHash, event: Event) {
+        let (Some(status), Some(torrent)) = (self.status(info_hash), self.torrent(info_hash)) else { return };
+        let trackers = torrent.shared().trackers.iter().map(|url| vec![url.to_string()]).collect::<Vec<_>>();
+        let total = torrent.stats().total_bytes;
+        let downloaded = status.sources.iter().map(|(_, bytes)| bytes).sum();
+        let amounts = Amounts { uploaded: status.uploaded, downloaded, left: total.saturating_sub(status.have) };
+        if let Err(error) = self.announcer.announce(&trackers, info_hash, event, amounts).await {
+            tracing::debug!(%info_hash, %error, "announce failed");
+        }
+    }
+}
+
+fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown: CancellationToken) -> SessionOptions {
+    let peer_opts =
+        PeerConnectionOptions { max_request_window: Some(options.request_window), ..PeerConnectionOptions::default() };
+    SessionOptions {
+        dht: None,
+        disable_local_service_discovery: true,
+        fastresume: options.state.is_some(),
+        persistence: options.state.map(|folder| SessionPersistenceConfig::Json { folder: Some(folder) }),
+        peer_id: Some(Id20::new(*peer_id.as_bytes())),
+        listen: Some(ListenerOptions {
+            listen_addr: addr,
+            // On a loopback address librqbit would announce port 4240 otherwise.
+            announce_port: Some(addr.port()),
+            ..ListenerOptions::default()
+        }),
+        connect: Some(ConnectionOptions { peer_opts: Some(peer_opts), ..ConnectionOptions::default() }),
+        cancellation_token: Some(shutdown),
+        ratelimits: LimitsConfig { upload_bps: options.limits.upload, download_bps: options.limits.download },
+        peer_limit: options.limits.peers,
+        client_name_and_version: Some(concat!("nova ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ..SessionOptions::default()
+    }
+}
+
+/// The same address with a port that is free now, when any will do: librqbit must be told what to announce.
+fn settled(listen: SocketAddr) -> io::Result<SocketAddr> {
+    match listen.port() {
+        0 => std::net::TcpListener::bind(listen)?.local_addr(),
+        _ => Ok(listen),
+    }
+}

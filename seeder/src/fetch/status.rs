@@ -1,0 +1,125 @@
+//! How a torrent in a session is doing.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use librqbit::{ManagedTorrent, ManagedTorrentState, TorrentStatsState, http_api_types::PeerStatsFilter};
+use nova_protocol::{
+    Metainfo,
+    api::{self, PullState},
+};
+
+/// How far a torrent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// What is on disk is being looked at.
+    Checking,
+    /// Something is missing.
+    Fetching,
+    /// Everything is there and verified.
+    Complete,
+    /// It stopped, see [`Status::error`].
+    Failed,
+}
+
+/// How a torrent is doing.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// How far it is.
+    pub state: State,
+    /// Bytes that are there and verified.
+    pub have: u64,
+    /// Bytes a second that come in.
+    pub download_rate: u64,
+    /// Bytes a second that go out.
+    pub upload_rate: u64,
+    /// Bytes that went out since the start.
+    pub uploaded: u64,
+    /// Peers that are connected.
+    pub peers: u32,
+    /// Bytes that came from each peer since the start.
+    pub sources: Vec<(SocketAddr, u64)>,
+    /// Why it stopped.
+    pub error: Option<String>,
+}
+
+impl Status {
+    /// The same, as agents say it; `origins` are the addresses that are known to be origins'.
+    pub fn describe(self, metainfo: &Metainfo, origins: &[SocketAddr], path: PathBuf) -> api::Pull {
+        let source = |(addr, bytes)| api::Source { addr, bytes, origin: origins.contains(&addr) };
+        api::Pull {
+            info_hash: metainfo.info_hash(),
+            name: metainfo.info.name.clone(),
+            state: match self.state {
+                State::Checking => PullState::Checking,
+                State::Fetching => PullState::Fetching,
+                State::Complete => PullState::Seeding,
+                State::Failed => PullState::Failed,
+            },
+            length: metainfo.info.length,
+            have: self.have,
+            download_rate: self.download_rate,
+            upload_rate: self.upload_rate,
+            uploaded: self.uploaded,
+            peers: self.peers,
+            sources: self.sources.into_iter().map(source).collect(),
+            path,
+            reason: self.error,
+        }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self {
+            state: State::Checking,
+            have: 0,
+            download_rate: 0,
+            upload_rate: 0,
+            uploaded: 0,
+            peers: 0,
+            sources: Vec::new(),
+            error: None,
+        }
+    }
+}
+
+pub(super) fn status(torrent: &ManagedTorrent) -> Status {
+    let stats = torrent.stats();
+    let state = match stats.state {
+        TorrentStatsState::Error => State::Failed,
+        TorrentStatsState::Initializing { .. } => State::Checking,
+        _ if stats.finished => State::Complete,
+        _ => State::Fetching,
+    };
+    let error = stats.error.as_deref().map(plain);
+    let mut status = Status { state, have: stats.progress_bytes, error, ..Status::nothing() };
+    if state == State::Checking {
+        // Here librqbit counts what it has looked at, not what it has found.
+        status.have = 0;
+    }
+    if let Some(live) = &stats.live {
+        status.download_rate = live.download_speed.as_bytes();
+        status.upload_rate = live.upload_speed.as_bytes();
+        status.uploaded = stats.uploaded_bytes;
+        status.peers = live.snapshot.peer_stats.live;
+    }
+    status.sources = sources(torrent);
+    status
+}
+
+fn sources(torrent: &ManagedTorrent) -> Vec<(SocketAddr, u64)> {
+    let live = torrent.with_state(|state| match state {
+        ManagedTorrentState::Live(live) => Some(live.clone()),
+        _ => None,
+    });
+    // The filter's other variant cannot be named from here.
+    let all: PeerStatsFilter = serde_json::from_str(r#"{"state":"all"}"#).expect("a variant of librqbit's filter");
+    let peers = live.map(|live| live.per_peer_stats_snapshot(all).peers).unwrap_or_default();
+    let given = peers.iter().filter(|(_, peer)| peer.counters.fetched_bytes > 0);
+    given.filter_map(|(addr, peer)| Some((addr.parse().ok()?, peer.counters.fetched_bytes))).collect()
+}
+
+/// An error of librqbit in one line: its texts repeat themselves and may carry a backtrace.
+fn plain(error: &str) -> String {
+    let text =
+        error.lines().map(str::trim).take_while(|line| !line.contains("backtrace")).filter(|line| !line.is_empty());
+    text.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,31 @@
+//! Everything in nova that moves content: the upload engine, the origin and agent roles, push and pull.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod agent;
+pub mod agent_client;
+pub mod announce;
+mod claim;
+pub mod command;
+pub mod content;
+pub mod create;
+mod data_dir;
+pub mod deliver;
+pub mod fetch;
+mod http;
+mod metrics;
+pub mod origin;
+pub mod pull;
+pub mod push;
+pub mod service;
+pub mod settings;
+pub mod source;
+pub mod store;
+pub mod tracker;
+pub mod upload;
+pub mod verify;
+
+/// A peer id for a process that has just started.
+pub fn peer_id() -> nova_protocol::PeerId {
+    nova_protocol::PeerId::nova(rand::random())
+}

@@ -1,0 +1,324 @@
+//! `pull`: a tag becomes bytes in a directory, through the agent of this host, or as a peer of its own.
+
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nova_protocol::{
+    InfoHash, Metainfo,
+    api::{self, PullState, TagVersion},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    agent_client::AgentClient,
+    claim::claim,
+    content::Cancelled,
+    deliver::{self, DeliverError, Mode},
+    fetch::{FetchError, Fetcher, Limits, Options},
+    peer_id,
+    service::ServiceError,
+    source::{ResolveError, Resolved, Source},
+    tracker::TrackerClient,
+};
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// What to pull, and where to.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What.
+    pub source: Source,
+    /// The content becomes `directory/NAME`, with the name that the torrent has.
+    pub directory: PathBuf,
+    /// Whether something else of that name makes way.
+    pub replace: bool,
+    /// Where a pull without an agent listens for peers; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// What a pull is doing.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// Pieces come in.
+    Fetching(api::Pull),
+    /// Everything is there, and is put in its place.
+    Delivering {
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+}
+
+/// A pull that is done.
+#[derive(Debug, Clone)]
+pub struct Pulled {
+    /// What was pulled.
+    pub metainfo: Arc<Metainfo>,
+    /// The tag that was asked for, when this process asked for it.
+    pub tag: Option<TagVersion>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was there before.
+    pub was_there: bool,
+    /// Where the pieces came from.
+    pub sources: Vec<api::Source>,
+}
+
+/// Why a pull put nothing in its place.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// There is no such thing to pull.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The agent said no, or nothing.
+    #[error(transparent)]
+    Agent(#[from] ServiceError),
+    /// The session would not start, or stopped.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What came in could not be kept.
+    #[error("cannot write to {}: {source}", path.display())]
+    Stage {
+        /// Where it should have been kept.
+        path: PathBuf,
+        /// Why it could not be.
+        source: io::Error,
+    },
+    /// Another process pulls the same thing to the same place.
+    #[error("another pull of this is under way in {}: wait for it, or run an agent, which fetches once for all", .0.display())]
+    Busy(PathBuf),
+    /// It could not be put in its place.
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    /// The token was cancelled.
+    #[error("cancelled; nothing of it is left in {}", .0.display())]
+    Cancelled(PathBuf),
+}
+
+/// Pulls as a peer of its own, until everything is there.
+///
+/// What has come in is kept in `.nova-INFO_HASH` beside the destination: a pull that is killed goes on from it, one
+/// that fails or is cancelled removes it.
+///
+/// # Errors
+/// Every variant of [`PullError`].
+pub async fn pull(
+    tracker: &TrackerClient,
+    request: &Request,
+    observe: impl Fn(Progress) + Send + Sync + 'static,
+    stop: &CancellationToken,
+) -> Result<Pulled, PullError> {
+    let options = Options { listen: request.listen, state: None, request_window: 128, limits: Limits::default() };
+    let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
+    let pulled = match stop.run_until_cancelled(fetch(&fetcher, tracker, request, &observe, stop)).await {
+        None => Err(PullError::Cancelled(request.directory.clone())),
+        // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
+        Some(Ok(Fetched::Staged { stage, pulled })) => {
+            let root = stage.path.join(&pulled.metainfo.info.name);
+            let delivered = deliver(&pulled.metainfo, &root, request, Mode::Move, observe, stop).await;
+            delivered.map(|delivered| Pulled { path: delivered.path, was_there: delivered.was_there, ..pulled })
+        }
+        Some(Ok(Fetched::WasThere(pulled))) => Ok(pulled),
+        Some(Err(error)) => Err(error),
+    };
+    fetcher.stop().await;
+    pulled
+}
+
+/// What a pull has got, about to be put in its place.
+enum Fetched {
+    /// It was in its place before.
+    WasThere(Pulled),
+    /// It is in a stage.
+    Staged {
+        /// Where.
+        stage: Stage,
+        /// What will be said of it.
+        pulled: Pulled,
+    },
+}
+
+async fn fetch(
+    fetcher: &Fetcher,
+    tracker: &TrackerClient,
+    request: &Request,
+    observe: &(impl Fn(Progress) + Send + Sync + 'static),
+    stop: &CancellationToken,
+) -> Result<Fetched, PullError> {
+    let Resolved { metainfo, tag, origins } = request.source.resolve(tracker, fetcher).await?;
+    if let Some(path) = already_there(&metainfo, request, stop).await? {
+        return Ok(Fetched::WasThere(Pulled { metainfo, tag, path, was_there: true, sources: Vec::new() }));
+    }
+    let stage = Stage::new(&request.directory, metainfo.info_hash())?;
+    let root = stage.path.join(&metainfo.info.name);
+    let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
+    fetcher.add(&metainfo, folder, Vec::new()).await?;
+    let last = watch(fetcher, &metainfo, &origins, &root, observe).await?;
+    fetcher.remove(metainfo.info_hash()).await;
+    let pulled = Pulled { metainfo, tag, path: root, was_there: false, sources: last.sources };
+    Ok(Fetched::Staged { stage, pulled })
+}
+
+/// Pulls through the agent of this host, which fetches once for everybody and goes on seeding.
+///
+/// # Errors
+/// Every variant of [`PullError`].
+pub async fn pull_through(
+    agent: &AgentClient,
+    request: &Request,
+    observe: impl Fn(Progress) + Send + Sync + 'static,
+    stop: &CancellationToken,
+) -> Result<Pulled, PullError> {
+    let observe = Arc::new(observe);
+    let mut is_second = false;
+    loop {
+        let pulled = pull_once(agent, request, observe.clone(), stop).await;
+        match pulled {
+            Err(PullError::Deliver(error @ DeliverError::Damaged { .. })) if !is_second => {
+                tracing::warn!(%error, "the agent fetches it again");
+                agent.remove(start(agent, &request.source).await?.info_hash).await?;
+                is_second = true;
+            }
+            pulled => return pulled,
+        }
+    }
+}
+
+async fn pull_once<F>(
+    agent: &AgentClient,
+    request: &Request,
+    observe: Arc<F>,
+    stop: &CancellationToken,
+) -> Result<Pulled, PullError>
+where
+    F: Fn(Progress) + Send + Sync + 'static,
+{
+    let cancelled = || PullError::Cancelled(request.directory.clone());
+    let started = stop.run_until_cancelled(start(agent, &request.source)).await;
+    let mut pull = started.ok_or_else(cancelled)??;
+    let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
+    if let Some(path) = already_there(&metainfo, request, stop).await? {
+        return Ok(Pulled { metainfo, tag: None, path, was_there: true, sources: Vec::new() });
+    }
+    while pull.state != PullState::Seeding {
+        if let Some(reason) = pull.reason {
+            return Err(FetchError::Failed(reason).into());
+        }
+        observe(Progress::Fetching(pull));
+        if tokio::time::timeout(POLL, stop.cancelled()).await.is_ok() {
+            return Err(cancelled());
+        }
+        pull = agent.pull(metainfo.info_hash()).await?;
+    }
+    observe(Progress::Fetching(pull.clone()));
+    let told = move |event| observe(event);
+    let delivered = deliver(&metainfo, &pull.path, request, Mode::Copy, told, stop).await?;
+    Ok(Pulled { metainfo, tag: None, path: delivered.path, was_there: delivered.was_there, sources: pull.sources })
+}
+
+/// The agent is told what it can find out itself; files and URLs may be this process's alone.
+async fn start(agent: &AgentClient, source: &Source) -> Result<api::Pull, PullError> {
+    Ok(match source {
+        Source::File(_) | Source::Url(_) => agent.start_metainfo(&source.read().await?).await?,
+        other => agent.start(&other.to_string()).await?,
+    })
+}
+
+/// Watches a torrent until it is complete.
+async fn watch(
+    fetcher: &Fetcher,
+    metainfo: &Metainfo,
+    origins: &[SocketAddr],
+    root: &Path,
+    observe: &impl Fn(Progress),
+) -> Result<api::Pull, PullError> {
+    let mut completed = std::pin::pin!(fetcher.complete(metainfo.info_hash()));
+    loop {
+        let done = tokio::select! {
+            completed = &mut completed => { completed?; true }
+            () = tokio::time::sleep(POLL) => false,
+        };
+        let status = fetcher.status(metainfo.info_hash()).ok_or(FetchError::Removed)?;
+        let pull = status.describe(metainfo, origins, root.to_path_buf());
+        observe(Progress::Fetching(pull.clone()));
+        if done {
+            return Ok(pull);
+        }
+    }
+}
+
+/// The place of the content, when it is there already.
+async fn already_there(
+    metainfo: &Arc<Metainfo>,
+    request: &Request,
+    stop: &CancellationToken,
+) -> Result<Option<PathBuf>, PullError> {
+    let (metainfo, directory, replace, stop) =
+        (metainfo.clone(), request.directory.clone(), request.replace, stop.clone());
+    let look = move || deliver::look(&metainfo.info, &directory, replace, &stop);
+    blocking(look).await.map_err(|error| refusal(error, request))
+}
+
+async fn deliver(
+    metainfo: &Arc<Metainfo>,
+    source: &Path,
+    request: &Request,
+    mode: Mode,
+    observe: impl Fn(Progress) + Send + Sync + 'static,
+    stop: &CancellationToken,
+) -> Result<deliver::Delivered, PullError> {
+    let options = deliver::Options { replace: request.replace, mode };
+    let (metainfo, source, directory, stop) =
+        (metainfo.clone(), source.to_path_buf(), request.directory.clone(), stop.clone());
+    let deliver = move || {
+        let progress = |done, total| observe(Progress::Delivering { done, total });
+        deliver::deliver(&metainfo.info, &source, &directory, options, progress, &stop)
+    };
+    blocking(deliver).await.map_err(|error| refusal(error, request))
+}
+
+fn refusal(error: DeliverError, request: &Request) -> PullError {
+    match error {
+        DeliverError::Cancelled(Cancelled) => PullError::Cancelled(request.directory.clone()),
+        error => error.into(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Where a pull without an agent keeps what has come in; removed when the pull ends, however it does.
+struct Stage {
+    path: PathBuf,
+    _claim: File,
+}
+
+impl Stage {
+    fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
+        let path = directory.join(format!(".nova-{info_hash}"));
+        match std::fs::create_dir_all(&path).and_then(|()| claim(&path)) {
+            Ok(Some(claim)) => Ok(Self { path, _claim: claim }),
+            Ok(None) => Err(PullError::Busy(directory.to_path_buf())),
+            Err(source) => Err(PullError::Stage { path, source }),
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A JSON service over HTTP, as its clients see it: the tracker, or an agent.
+
+use std::time::Duration;
+
+use nova_protocol::{InfoHash, Metainfo, MetainfoError, api::ErrorBody};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+/// How long an answer may take, a long poll apart.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where a service is and how to ask it.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    /// What to call it: `tracker` or `agent`.
+    name: &'static str,
+    /// How a user says where it is.
+    hint: &'static str,
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// Why a service did not give what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Not the address of a service.
+    #[error("{0:?} is not the URL of {1}: expected http://HOST:PORT")]
+    Url(String, &'static str),
+    /// No connection, or no answer in time.
+    #[error("the {name} at {url} does not answer: {reason}; is it running there? ({hint})")]
+    Unreachable {
+        /// What it is.
+        name: &'static str,
+        /// Where it should be.
+        url: String,
+        /// What the network said.
+        reason: String,
+        /// How a user says where it is.
+        hint: &'static str,
+    },
+    /// It said no.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// A word that programs may rely on.
+        code: String,
+        /// A sentence for a person.
+        message: String,
+    },
+    /// The answer is not what such a service answers.
+    #[error("{url} does not answer as a nova {name} does: {reason}")]
+    Answer {
+        /// What it should be.
+        name: &'static str,
+        /// What was asked.
+        url: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The metainfo that it keeps does not read.
+    #[error("the metainfo of {0}: {1}")]
+    Metainfo(InfoHash, MetainfoError),
+}
+
+impl ServiceError {
+    /// Whether the thing that was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: StatusCode::NOT_FOUND, .. })
+    }
+
+    /// Whether nothing answered at all.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether the same question may have another answer later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            _ => false,
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, ServiceError>;
+
+impl Service {
+    /// The service at `url`; `HOST:PORT` stands for `http://HOST:PORT`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Url`].
+    pub(crate) fn new(name: &'static str, hint: &'static str, url: &str) -> Result<Self> {
+        let refused = || ServiceError::Url(url.to_owned(), name);
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let base = Url::parse(&full).ok().filter(|base| base.has_host() && matches!(base.scheme(), "http" | "https"));
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build().map_err(|_| refused())?;
+        Ok(Self { name, hint, http, base: base.ok_or_else(refused)? })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.base
+    }
+
+    /// A request for `path`, whose parts may have slashes of their own, as references do.
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.iter().flat_map(|part| part.split('/')));
+        }
+        self.http.request(method, url).timeout(ANSWER_WITHIN)
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let url = response.url().clone();
+        match response.json::<ErrorBody>().await {
+            Ok(ErrorBody { error }) => Err(ServiceError::Refused { status, code: error.code, message: error.message }),
+            // A proxy's word, not the service's.
+            Err(_) if status.is_server_error() => {
+                let message = format!("{url} answers {status}");
+                Err(ServiceError::Refused { status, code: "unavailable".to_owned(), message })
+            }
+            Err(_) => Err(self.answer(url, format!("status {status}"))),
+        }
+    }
+
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.send(request).await?;
+        let url = response.url().clone();
+        response.json().await.map_err(|error| self.answer(url, innermost(&error)))
+    }
+
+    /// An answer that is a `.torrent` with this info hash.
+    pub(crate) async fn metainfo(&self, request: RequestBuilder, info_hash: InfoHash) -> Result<Metainfo> {
+        let response = self.send(request).await?;
+        let url = response.url().clone();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let metainfo = Metainfo::parse(bytes.into()).map_err(|error| ServiceError::Metainfo(info_hash, error))?;
+        match metainfo.info_hash() {
+            found if found == info_hash => Ok(metainfo),
+            found => Err(self.answer(url, format!("info hash {found}, expected {info_hash}"))),
+        }
+    }
+
+    fn answer(&self, url: Url, reason: String) -> ServiceError {
+        ServiceError::Answer { name: self.name, url: url.into(), reason }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ServiceError {
+        let (name, hint, url) = (self.name, self.hint, self.base.to_string());
+        ServiceError::Unreachable { name, url, reason: innermost(error), hint }
+    }
+}
+
+/// What the network said, without the layers around it that repeat the URL.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

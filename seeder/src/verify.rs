@@ -1,0 +1,215 @@
+//! Checking files on disk against an info dictionary.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt, fs,
+    io::ErrorKind,
+    ops::ControlFlow,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use nova_protocol::{
+    FilePath,
+    metainfo::{File, FileKind, Info},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::content::{Cancelled, Content, hash::hash_pieces, symlink};
+
+/// How much of the content is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The bytes of the files: what BitTorrent carries.
+    Bytes,
+    /// The executable bits and the symlinks too (BEP 47).
+    BytesAndKinds,
+}
+
+/// What was found on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whether each piece is there and has its hash.
+    pub good_pieces: Vec<bool>,
+    /// The files that are not as stated, in the order of the info dictionary.
+    pub damaged_files: Vec<(FilePath, Fault)>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing there.
+    Missing,
+    /// Something there that is not a file, or not a symlink where one is expected; or below a symlink.
+    Kind,
+    /// A file of another length.
+    Length {
+        /// In bytes.
+        found: u64,
+        /// In bytes.
+        expected: u64,
+    },
+    /// A piece that it has a part in does not have its hash, and no other file of that piece explains why.
+    Content,
+    /// It may be executed and should not, or the other way round.
+    Executable {
+        /// Whether it should.
+        expected: bool,
+    },
+    /// A symlink to somewhere else.
+    Target {
+        /// Where it points.
+        found: PathBuf,
+        /// Where it should.
+        expected: PathBuf,
+    },
+    /// The operating system refused.
+    Unreadable(ErrorKind),
+}
+
+impl Report {
+    /// Whether everything that was checked is as stated.
+    pub fn ok(&self) -> bool {
+        self.damaged_files.is_empty() && self.good_pieces.iter().all(|&good| good)
+    }
+}
+
+/// Checks the content at `root` on all cores: the file of a single-file torrent, or the directory of any other.
+///
+/// Files that no torrent mentions are not looked at. `progress` is told, from many threads, the bytes checked so far
+/// and the bytes in all.
+///
+/// # Errors
+/// [`Cancelled`]; whatever is wrong with the files is in the report.
+pub fn verify(
+    info: &Info,
+    root: &Path,
+    check: Check,
+    progress: impl Fn(u64, u64) + Sync,
+    cancel: &CancellationToken,
+) -> Result<Report, Cancelled> {
+    let content = Content::new(info, root);
+    let mut faults = stated_faults(&content, check);
+    let good = Mutex::new(vec![false; info.piece_count() as usize]);
+    let unreadable = Mutex::new(BTreeMap::new());
+    hash_pieces(&content, None, progress, cancel, |index, hash| {
+        match hash {
+            Ok(hash) if info.piece_hash(index) == Some(&hash) => lock(&good)[index as usize] = true,
+            Ok(_) => {}
+            Err(error) => {
+                lock(&unreadable).insert(error.file, Fault::Unreadable(error.source.kind()));
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    for (index, fault) in into_inner(unreadable) {
+        faults.entry(index).or_insert(fault);
+    }
+    let good_pieces = into_inner(good);
+    blame_bad_pieces(&content, &good_pieces, &mut faults);
+    let damaged_files = faults.into_iter().map(|(index, fault)| (info.files[index].path.clone(), fault)).collect();
+    Ok(Report { good_pieces, damaged_files })
+}
+
+/// The faults that show without reading any content, by the index of the file.
+fn stated_faults(content: &Content<&Info>, check: Check) -> BTreeMap<usize, Fault> {
+    let mut real_directories = HashSet::new();
+    let mut faults = BTreeMap::new();
+    for (index, file) in content.info().files.iter().enumerate() {
+        let skipped = match file.kind {
+            FileKind::Padding => true,
+            FileKind::Symlink(_) => check == Check::Bytes,
+            FileKind::Plain | FileKind::Executable => false,
+        };
+        if !skipped {
+            let inside = below_real_directories(content, &file.path, &mut real_directories);
+            faults.extend(stated_fault(&content.path_of(index), file, inside, check).map(|fault| (index, fault)));
+        }
+    }
+    faults
+}
+
+/// Whether no directory on the way to `file` is a symlink, which could lead out of the root.
+fn below_real_directories<'a>(content: &Content<&Info>, file: &'a FilePath, real: &mut HashSet<&'a [String]>) -> bool {
+    let segments = file.segments();
+    (1..segments.len()).all(|depth| {
+        let directory = &segments[..depth];
+        let is_real =
+            || fs::symlink_metadata(content.root().join(directory.join("/"))).is_ok_and(|found| found.is_dir());
+        real.contains(directory) || (is_real() && real.insert(directory))
+    })
+}
+
+fn stated_fault(path: &Path, file: &File, inside: bool, check: Check) -> Option<Fault> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Some(Fault::Kind),
+        Err(error) => return Some(Fault::Unreadable(error.kind())),
+    };
+    if let FileKind::Symlink(target) = &file.kind {
+        return symlink_fault(path, file, target).or((!inside).then_some(Fault::Kind));
+    }
+    let (executable, expected) = (found.mode() & 0o100 != 0, file.kind == FileKind::Executable);
+    if !found.is_file() || !inside {
+        Some(Fault::Kind)
+    } else if found.len() != file.length {
+        Some(Fault::Length { found: found.len(), expected: file.length })
+    } else if check == Check::BytesAndKinds && executable != expected {
+        Some(Fault::Executable { expected })
+    } else {
+        None
+    }
+}
+
+fn symlink_fault(path: &Path, file: &File, target: &FilePath) -> Option<Fault> {
+    match fs::read_link(path) {
+        Ok(says) if symlink::resolve(&file.path, &says).as_ref() == Some(target) => None,
+        Ok(found) => Some(Fault::Target { found, expected: symlink::relative(&file.path, target) }),
+        Err(_) => Some(Fault::Kind),
+    }
+}
+
+/// Blames the files of each bad piece, unless one of them is known to be at fault already.
+fn blame_bad_pieces(content: &Content<&Info>, good_pieces: &[bool], faults: &mut BTreeMap<usize, Fault>) {
+    let info = content.info();
+    let mut blamed = BTreeMap::new();
+    for (index, _) in (0..).zip(good_pieces).filter(|&(_, good)| !good) {
+        let start = u64::from(index) * u64::from(info.piece_length.get());
+        let suspects = || content.files_in(start..start + u64::from(info.piece_size(index)));
+        if !suspects().any(|file| faults.contains_key(&file)) {
+            let stored = suspects().filter(|&file| info.files[file].kind != FileKind::Padding);
+            blamed.extend(stored.map(|file| (file, Fault::Content)));
+        }
+    }
+    faults.append(&mut blamed);
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => write!(f, "missing"),
+            Self::Kind => write!(f, "of another kind, or below a symlink"),
+            Self::Length { found, expected } => write!(f, "{found} bytes, expected {expected}"),
+            Self::Content => write!(f, "content differs"),
+            Self::Executable { expected: true } => write!(f, "not executable, expected executable"),
+            Self::Executable { expected: false } => write!(f, "executable, expected not executable"),
+            Self::Target { found, expected } => {
+                write!(f, "a symlink to {}, expected {}", found.display(), expected.display())
+            }
+            Self::Unreadable(kind) => write!(f, "cannot be read: {kind}"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
