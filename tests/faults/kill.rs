@@ -1,0 +1,180 @@
+//! `kill -9` in the middle of a transfer, a restart, and a correct end.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nova_protocol::{
+    InfoHash,
+    api::{PullState, ReplicaState},
+};
+use nova_seeder::create::{Options, create};
+use nova_tests::{Stack, Tree, assert_same, eventually};
+use tokio_util::sync::CancellationToken;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const LENGTH: usize = 64 << 20;
+
+/// A tree to be pushed, and the info hash that it will have.
+fn tree(stack: &Stack) -> (PathBuf, InfoHash) {
+    let tree = Tree::of_everything(&stack.path("demo"), LENGTH);
+    let options = Options { private: true, ..Options::default() };
+    let created = create(&tree, &options, |_, _| {}, &CancellationToken::new()).unwrap();
+    (tree, created.metainfo.info_hash())
+}
+
+/// Waits until an origin has some of a torrent and not all of it; how much.
+fn partly_replicated(stack: &Stack, info_hash: InfoHash) -> u64 {
+    eventually("an origin has a part", MINUTE, || {
+        let status = stack.torrent(info_hash).map_err(|error| error.to_string())?;
+        let replica = status.replicas.first().ok_or("no replica")?;
+        assert_ne!(replica.state, ReplicaState::Complete, "too late for this test");
+        if replica.have > 0 { Ok(replica.have) } else { Err("nothing yet".to_owned()) }
+    })
+}
+
+/// A tree that has been pushed to an origin that sends 20 MiB in a second from now on.
+fn pushed_to_a_slow_origin() -> (Stack, PathBuf, InfoHash) {
+    let mut stack = Stack::start();
+    let (tree, info_hash) = tree(&stack);
+    stack.push(&tree, "demo");
+    stack.kill("origin");
+    stack.set("origin", "NOVA_ORIGIN_UPLOAD_LIMIT", "20971520");
+    stack.start_origin("origin");
+    (stack, tree, info_hash)
+}
+
+/// Pulls without an agent, and compares.
+fn assert_pulled(stack: &Stack, tree: &Path) {
+    stack.cli().run(stack.home.path(), ["pull", "demo", "--no-agent", "--download-dir", "out"]).success();
+    assert_same(tree, &stack.path("out/demo"));
+}
+
+#[test]
+fn a_pusher_that_is_killed_and_run_again_sends_only_the_rest() {
+    let stack = Stack::start();
+    let (tree, info_hash) = tree(&stack);
+    let mut pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "30MiB"]);
+    partly_replicated(&stack, info_hash);
+    pusher.kill().unwrap();
+    pusher.wait().unwrap();
+
+    let again = stack.cli().run(stack.home.path(), ["push", "demo", "--json"]).success().json();
+    let sent = again["sent"].as_u64().unwrap();
+    assert!(sent < LENGTH as u64, "{sent} of {LENGTH} bytes were sent again");
+    assert_pulled(&stack, &tree);
+}
+
+/// Pushes slowly, does something to the stack in the middle of it, and sees the push end well.
+fn assert_push_survives(blow: impl FnOnce(&mut Stack)) {
+    let mut stack = Stack::start();
+    let (tree, info_hash) = tree(&stack);
+    let pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "30MiB"]);
+    partly_replicated(&stack, info_hash);
+    blow(&mut stack);
+
+    let output = pusher.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_pulled(&stack, &tree);
+}
+
+#[test]
+fn an_origin_that_is_killed_during_a_push_goes_on_from_what_it_has() {
+    assert_push_survives(|stack| {
+        stack.kill("origin");
+        stack.start_origin("origin");
+    });
+}
+
+#[test]
+fn a_tracker_that_is_killed_during_a_push_is_waited_for() {
+    assert_push_survives(|stack| {
+        stack.kill("tracker");
+        stack.start_tracker();
+    });
+}
+
+#[test]
+fn an_agent_that_is_killed_resumes_without_hashing_and_finishes() {
+    let mut stack = Stack::start();
+    let (tree, info_hash) = tree(&stack);
+    stack.push(&tree, "demo");
+    stack.set("agent", "NOVA_AGENT_DOWNLOAD_LIMIT", "20971520");
+    stack.set("agent", "NOVA_SEEDER_LOG", "info");
+    let agent = stack.add_agent("agent");
+    stack.block_on(agent.start("demo")).unwrap();
+    let before = eventually("the agent has a part", MINUTE, || {
+        let pull = stack.block_on(agent.pull(info_hash)).unwrap();
+        assert_ne!(pull.state, PullState::Seeding, "too late for this test");
+        // librqbit notes what it has every 16 MiB.
+        if pull.have > 40 << 20 { Ok(pull.have) } else { Err(pull.have) }
+    });
+    stack.kill("agent");
+    let log_before = stack.part("agent").log().len();
+    let agent = stack.start_agent("agent");
+
+    let after = eventually("the agent has looked at its disk", MINUTE, || {
+        let pull = stack.block_on(agent.pull(info_hash)).map_err(|error| error.to_string())?;
+        if pull.state == PullState::Checking { Err("checking".to_owned()) } else { Ok(pull.have) }
+    });
+    assert!(after > before / 3, "{after} bytes are left of {before}");
+    let log = stack.part("agent").log()[log_before..].to_owned();
+    assert!(!log.contains("checksum validation"), "{log}");
+    let pull = stack.pulled(&agent, info_hash, MINUTE);
+    assert_same(&tree.join("weights.bin"), &pull.path.join("weights.bin"));
+}
+
+#[test]
+fn an_origin_that_is_killed_during_a_pull_serves_again_without_fetching() {
+    let (mut stack, _, info_hash) = pushed_to_a_slow_origin();
+    let agent = stack.add_agent("agent");
+    stack.block_on(agent.start("demo")).unwrap();
+    eventually("the agent has a part", MINUTE, || {
+        let pull = stack.block_on(agent.pull(info_hash)).unwrap();
+        if pull.have > 10 << 20 { Ok(()) } else { Err(pull.have) }
+    });
+    stack.kill("origin");
+    stack.start_origin("origin");
+    stack.pulled(&agent, info_hash, MINUTE);
+}
+
+#[test]
+fn a_tag_is_durable_before_the_push_ends() {
+    let mut stack = Stack::start();
+    let (tree, _) = tree(&stack);
+    let tag = stack.push(&tree, "demo:v1");
+    stack.kill("tracker");
+    stack.start_tracker();
+    assert_eq!(stack.block_on(stack.tracker.tag(&tag.reference)).unwrap(), tag);
+}
+
+#[test]
+fn a_pull_that_is_killed_leaves_nothing_in_place_and_finishes_when_run_again() {
+    let (stack, tree, info_hash) = pushed_to_a_slow_origin();
+    let mut pull = stack.cli().spawn(stack.home.path(), ["pull", "demo", "--no-agent", "--download-dir", "out"]);
+    let stage = stack.path("out").join(format!(".nova-{info_hash}"));
+    eventually("something has come in", MINUTE, || std::fs::metadata(stage.join("demo/weights.bin")));
+    pull.kill().unwrap();
+    pull.wait().unwrap();
+    assert!(!stack.path("out/demo").exists());
+
+    assert_pulled(&stack, &tree);
+    assert!(!stage.exists());
+}
+
+#[test]
+fn a_second_pull_of_the_same_thing_to_the_same_place_is_told_to_wait() {
+    let (stack, tree, info_hash) = pushed_to_a_slow_origin();
+    let pull = ["pull", "demo", "--no-agent", "--download-dir", "out"];
+    let first = stack.cli().spawn(stack.home.path(), pull);
+    let stage = stack.path("out").join(format!(".nova-{info_hash}"));
+    eventually("something has come in", MINUTE, || std::fs::metadata(stage.join("demo/weights.bin")));
+    let second = stack.cli().run(stack.home.path(), pull);
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    assert!(second.stderr.contains("under way"), "{}", second.stderr);
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert_same(&tree, &stack.path("out/demo"));
+}
