@@ -117,16 +117,15 @@ pub async fn pull(
 ) -> Result<Pulled, PullError> {
     let options = Options { listen: request.listen, state: None, request_window: 128, limits: Limits::default() };
     let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
-    let pulled = match stop.run_until_cancelled(fetch(&fetcher, tracker, request, &observe, stop)).await {
-        None => Err(PullError::Cancelled(request.directory.clone())),
+    let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
-        Some(Ok(Fetched::Staged { stage, pulled })) => {
+        Ok(Fetched::Staged { stage, pulled }) => {
             let root = stage.path.join(&pulled.metainfo.info.name);
             let delivered = deliver(&pulled.metainfo, &root, request, Mode::Move, observe, stop).await;
             delivered.map(|delivered| Pulled { path: delivered.path, was_there: delivered.was_there, ..pulled })
         }
-        Some(Ok(Fetched::WasThere(pulled))) => Ok(pulled),
-        Some(Err(error)) => Err(error),
+        Ok(Fetched::WasThere(pulled)) => Ok(pulled),
+        Err(error) => Err(error),
     };
     fetcher.stop().await;
     pulled
@@ -152,16 +151,20 @@ async fn fetch(
     observe: &(impl Fn(Progress) + Send + Sync + 'static),
     stop: &CancellationToken,
 ) -> Result<Fetched, PullError> {
-    let Resolved { metainfo, tag, origins } = request.source.resolve(tracker, fetcher).await?;
+    let cancelled = || PullError::Cancelled(request.directory.clone());
+    let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
+    let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
     if let Some(path) = already_there(&metainfo, request, stop).await? {
         return Ok(Fetched::WasThere(Pulled { metainfo, tag, path, was_there: true, sources: Vec::new() }));
     }
     let stage = Stage::new(&request.directory, metainfo.info_hash())?;
     let root = stage.path.join(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
+    // Waited for even when cancelled: what makes files must end before the stage is removed.
     fetcher.add(&metainfo, folder, Vec::new()).await?;
-    let last = watch(fetcher, &metainfo, &origins, &root, observe).await?;
+    let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
+    let last = watched.ok_or_else(cancelled)??;
     let pulled = Pulled { metainfo, tag, path: root, was_there: false, sources: last.sources };
     Ok(Fetched::Staged { stage, pulled })
 }

@@ -56,7 +56,10 @@ fn an_interrupted_pull_leaves_nothing_in_the_destination() {
     let mut stack = Stack::tracker_alone(&[]);
     stack.set("origin", "NOVA_ORIGIN_UPLOAD_LIMIT", "4194304");
     stack.add_origin("origin");
-    stack.push(&Tree::of_everything(&stack.path("demo"), 32 << 20), "demo");
+    let tree = Tree::new(&stack.path("demo")).file("large", 32 << 20);
+    // So many that some are still being made when the interrupt comes.
+    let tree = (0..5000).fold(tree, |tree, number| tree.file(&format!("small/{number}"), 100));
+    stack.push(&tree.root(), "demo");
     let pull = stack.cli().spawn(stack.home.path(), ["pull", "demo", "--no-agent", "--download-dir", "out"]);
     eventually("something has come in", MINUTE, || {
         let begun = fs::read_dir(stack.path("out")).map_err(|error| error.to_string())?.next().is_some();
