@@ -58,7 +58,7 @@ fn an_interrupted_pull_leaves_nothing_in_the_destination() {
     stack.add_origin("origin");
     let tree = Tree::new(&stack.path("demo")).file("large", 32 << 20);
     // So many that some are still being made when the interrupt comes.
-    let tree = (0..5000).fold(tree, |tree, number| tree.file(&format!("small/{number}"), 100));
+    let tree = (0..2000).fold(tree, |tree, number| tree.file(&format!("small/{number}"), 100));
     stack.push(&tree.root(), "demo");
     let pull = stack.cli().spawn(stack.home.path(), ["pull", "demo", "--no-agent", "--download-dir", "out"]);
     eventually("something has come in", MINUTE, || {
