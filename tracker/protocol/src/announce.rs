@@ -1,15 +1,20 @@
-//! Announces over HTTP (BEP 3, with BEP 7, 21 and 23).
+//! Announces over HTTP (BEP 3, with BEP 7, 21, 23, 24 and 31).
 
+mod handout;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{
     fmt::{self, Write},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    str::FromStr,
 };
 
-pub use reply::{AnnounceReply, Form, ReplyError, ReplyHead, ReplyPeer, write_failure};
+pub use handout::{CompactAddr, Handout, read_peers_v4, read_peers_v6};
+pub use reply::{AnnounceReply, ReplyError};
+pub use write::{Form, Reply, ReplyHead, Retry, write_failure};
 
 use crate::{InfoHash, PeerId, query};
 
@@ -81,6 +86,10 @@ pub struct AnnounceRequest {
     pub key: Option<u32>,
     /// The address that it claims to have.
     pub ip: Option<IpAddr>,
+    /// The IPv4 address that it claims to have beside the one it announces from (BEP 7).
+    pub ipv4: Option<SocketAddrV4>,
+    /// The IPv6 address that it claims to have beside the one it announces from (BEP 7).
+    pub ipv6: Option<SocketAddrV6>,
 }
 
 /// A query that is not an announce, or not a scrape.
@@ -117,7 +126,8 @@ pub enum RequestError {
 
 impl AnnounceRequest {
     /// Reads the query string of an announce from anybody; nothing is allocated unless there is an `ip`. The first of a
-    /// repeated key counts; unknown keys are passed over, and so are `numwant`, `key` and `ip` that cannot be read.
+    /// repeated key counts; unknown keys (`trackerid` too) are passed over, and so are `numwant`, `key` and addresses that cannot be
+    /// read.
     ///
     /// # Errors
     /// [`RequestError::Missing`] without `info_hash`, `peer_id`, `port` or `left`; [`RequestError::Length`];
@@ -126,10 +136,11 @@ impl AnnounceRequest {
         let fields = Fields::of(query);
         let port = number("port", Some(fields.port.ok_or(RequestError::Missing("port"))?), u16::MAX.into())?;
         let left = fields.left.ok_or(RequestError::Missing("left"))?;
+        let port = u16::try_from(port).expect("at most 65535");
         Ok(Self {
             info_hash: twenty("info_hash", fields.info_hash)?.into(),
             peer_id: twenty("peer_id", fields.peer_id)?.into(),
-            port: u16::try_from(port).expect("at most 65535"),
+            port,
             uploaded: number("uploaded", fields.uploaded, u64::MAX)?,
             downloaded: number("downloaded", fields.downloaded, u64::MAX)?,
             left: number("left", Some(left), u64::MAX)?,
@@ -138,7 +149,9 @@ impl AnnounceRequest {
             compact: fields.compact.is_none_or(|value| !query::decode(value).eq(*b"0")),
             no_peer_id: fields.no_peer_id.is_some_and(|value| query::decode(value).eq(*b"1")),
             key: fields.key.and_then(|value| small(value, 16)),
-            ip: fields.ip.and_then(read_ip),
+            ip: fields.ip.and_then(read_addr),
+            ipv4: fields.ipv4.and_then(|value| read_endpoint(value, port)).and_then(v4),
+            ipv6: fields.ipv6.and_then(|value| read_endpoint(value, port)).and_then(v6),
         })
     }
 
@@ -159,6 +172,8 @@ impl AnnounceRequest {
             self.no_peer_id.then(|| "&no_peer_id=1".to_owned()),
             self.key.map(|key| format!("&key={key:08X}")),
             self.ip.map(|ip| format!("&ip={ip}").replace(':', "%3A")),
+            self.ipv4.map(|addr| format!("&ipv4={addr}").replace(':', "%3A")),
+            self.ipv6.map(|addr| format!("&ipv6={addr}").replace(':', "%3A")),
         ];
         query.extend(optional.into_iter().flatten());
         query
@@ -180,6 +195,8 @@ struct Fields<'a> {
     no_peer_id: Option<&'a [u8]>,
     key: Option<&'a [u8]>,
     ip: Option<&'a [u8]>,
+    ipv4: Option<&'a [u8]>,
+    ipv6: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -199,6 +216,8 @@ impl<'a> Fields<'a> {
                 b"no_peer_id" => &mut fields.no_peer_id,
                 b"key" => &mut fields.key,
                 b"ip" => &mut fields.ip,
+                b"ipv4" => &mut fields.ipv4,
+                b"ipv6" => &mut fields.ipv6,
                 _ => continue,
             };
             field.get_or_insert(value);
@@ -231,7 +250,20 @@ fn digits(encoded: &[u8], radix: u32) -> Option<u64> {
     })
 }
 
-/// No address is longer than 45 characters, each of which may be three in the query.
-fn read_ip(encoded: &[u8]) -> Option<IpAddr> {
-    if encoded.len() <= 3 * 45 { query::decode_text(encoded)?.parse().ok() } else { None }
+/// No address with a port is longer than 56 characters, each of which may be three in the query.
+fn read_addr<T: FromStr>(encoded: &[u8]) -> Option<T> {
+    if encoded.len() <= 3 * 56 { query::decode_text(encoded)?.parse().ok() } else { None }
+}
+
+/// An address with a port, or one whose port is that of the announce.
+fn read_endpoint(encoded: &[u8], port: u16) -> Option<SocketAddr> {
+    read_addr(encoded).or_else(|| Some(SocketAddr::new(read_addr(encoded)?, port)))
+}
+
+const fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
+    if let SocketAddr::V4(addr) = addr { Some(addr) } else { None }
+}
+
+const fn v6(addr: SocketAddr) -> Option<SocketAddrV6> {
+    if let SocketAddr::V6(addr) = addr { Some(addr) } else { None }
 }

@@ -254,10 +254,8 @@ pub struct Peers {
 pub struct Peer {
     /// Where it listens.
     pub addr: SocketAddr,
-    /// Its peer id, with bytes that are not printable escaped.
-    pub peer_id: String,
-    /// Bytes that it still needs.
-    pub left: u64,
+    /// Whether it has everything.
+    pub complete: bool,
 }
 
 /// Body of `POST /v1/pulls` on an agent, which takes a `.torrent` (`application/x-bittorrent`) in its place.

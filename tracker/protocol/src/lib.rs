@@ -8,7 +8,6 @@
 pub mod announce;
 pub mod api;
 pub mod bencode;
-mod compact;
 mod file_path;
 mod info_hash;
 pub mod magnet;
@@ -19,8 +18,8 @@ mod piece_length;
 pub mod query;
 mod reference;
 pub mod scrape;
+pub mod udp;
 
-pub use compact::{read_peers_v4, read_peers_v6, write_peer_v4, write_peer_v6};
 pub use file_path::{FilePath, FilePathError};
 pub use info_hash::{InfoHash, InfoHashError};
 pub use magnet::Magnet;

@@ -1,4 +1,4 @@
-//! Scrapes over HTTP (BEP 48).
+//! Scrapes over HTTP (BEP 48, with BEP 21).
 
 use std::io::Write;
 
@@ -14,39 +14,55 @@ pub struct Counts {
     pub complete: u32,
     /// Peers that have ever said `completed`.
     pub downloaded: u32,
+    /// Those of them that fetch: partial seeds have all that they want (BEP 21).
+    pub downloaders: u32,
     /// Peers that do not have everything.
     pub incomplete: u32,
 }
 
-/// Reads the query string of a scrape from anybody: its info hashes, sorted, each once.
-///
-/// # Errors
-/// [`RequestError::Missing`] when there is none, [`RequestError::TooMany`] beyond [`MAX_INFO_HASHES`],
-/// [`RequestError::Length`].
-pub fn parse(query: &[u8]) -> Result<Vec<InfoHash>, RequestError> {
-    let asked = || query::pairs(query).filter(|(key, _)| *key == b"info_hash");
-    let found = asked().count();
-    if found > MAX_INFO_HASHES {
-        return Err(RequestError::TooMany { found, max: MAX_INFO_HASHES });
-    }
-    if found == 0 {
-        return Err(RequestError::Missing("info_hash"));
-    }
-    let read = |(_, value)| crate::announce::twenty("info_hash", Some(value)).map(InfoHash::from);
-    let mut hashes = asked().map(read).collect::<Result<Vec<_>, _>>()?;
-    hashes.sort_unstable();
-    hashes.dedup();
-    Ok(hashes)
+/// What a scrape asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scrape {
+    /// Everything that the tracker has.
+    All,
+    /// These info hashes: sorted, each once.
+    Of(Vec<InfoHash>),
 }
 
-/// Appends the answer to a scrape. The swarms must be sorted by info hash, each once, as [`parse`] has them.
+impl Scrape {
+    /// Reads the query string of a scrape from anybody.
+    ///
+    /// # Errors
+    /// [`RequestError::TooMany`] beyond [`MAX_INFO_HASHES`], [`RequestError::Length`].
+    pub fn parse(query: &[u8]) -> Result<Self, RequestError> {
+        let asked = || query::pairs(query).filter(|(key, _)| *key == b"info_hash");
+        let found = asked().count();
+        if found > MAX_INFO_HASHES {
+            return Err(RequestError::TooMany { found, max: MAX_INFO_HASHES });
+        }
+        if found == 0 {
+            return Ok(Self::All);
+        }
+        let read = |(_, value)| crate::announce::twenty("info_hash", Some(value)).map(InfoHash::from);
+        let mut hashes = asked().map(read).collect::<Result<Vec<_>, _>>()?;
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(Self::Of(hashes))
+    }
+}
+
+/// Appends the answer to a scrape. The swarms must be sorted by info hash, each once, as [`Scrape::Of`] has them.
 pub fn write(swarms: impl IntoIterator<Item = (InfoHash, Counts)>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"d5:filesd");
-    for (info_hash, Counts { complete, downloaded, incomplete }) in swarms {
+    for (info_hash, counts) in swarms {
+        let Counts { complete, downloaded, downloaders, incomplete } = counts;
         out.extend_from_slice(b"20:");
         out.extend_from_slice(info_hash.as_bytes());
-        write!(out, "d8:completei{complete}e10:downloadedi{downloaded}e10:incompletei{incomplete}ee")
-            .expect("a vector takes everything");
+        write!(
+            out,
+            "d8:completei{complete}e10:downloadedi{downloaded}e11:downloadersi{downloaders}e10:incompletei{incomplete}ee"
+        )
+        .expect("a vector takes everything");
     }
     out.extend_from_slice(b"ee");
 }
@@ -54,6 +70,13 @@ pub fn write(swarms: impl IntoIterator<Item = (InfoHash, Counts)>, out: &mut Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(query: &[u8]) -> Result<Vec<InfoHash>, RequestError> {
+        match Scrape::parse(query)? {
+            Scrape::Of(hashes) => Ok(hashes),
+            Scrape::All => panic!("everything was asked for"),
+        }
+    }
 
     const HASH: &str = "aaaaaaaaaaaaaaaaaaa";
 
@@ -65,8 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn none_too_many_and_broken_info_hashes_are_refused() {
-        assert_eq!(parse(b""), Err(RequestError::Missing("info_hash")));
+    fn no_info_hash_is_all_of_them() {
+        assert_eq!(Scrape::parse(b""), Ok(Scrape::All));
+        assert_eq!(Scrape::parse(b"x=y&"), Ok(Scrape::All));
+    }
+
+    #[test]
+    fn too_many_and_broken_info_hashes_are_refused() {
         assert_eq!(parse(b"info_hash=x"), Err(RequestError::Length { key: "info_hash", found: 1 }));
         let many = format!("info_hash={HASH}b&").repeat(101);
         assert_eq!(parse(many.as_bytes()), Err(RequestError::TooMany { found: 101, max: 100 }));
@@ -75,11 +103,16 @@ mod tests {
     #[test]
     fn the_answer_is_canonical_bencode() {
         let hashes = parse(format!("info_hash={HASH}c&info_hash={HASH}b").as_bytes()).unwrap();
-        let counts = Counts { complete: 1, downloaded: 2, incomplete: 3 };
+        let counts = Counts { complete: 1, downloaded: 2, downloaders: 3, incomplete: 4 };
         let mut bytes = Vec::new();
         write(hashes.into_iter().map(|hash| (hash, counts)), &mut bytes);
         let limits = crate::bencode::Limits { bytes: 1 << 10, depth: 4, values: 100 };
         let answer = crate::bencode::scan(&bytes, limits).unwrap();
-        assert!(answer.get(b"files").unwrap().ends_with(b"d8:completei1e10:downloadedi2e10:incompletei3eee"));
+        assert!(
+            answer
+                .get(b"files")
+                .unwrap()
+                .ends_with(b"d8:completei1e10:downloadedi2e11:downloadersi3e10:incompletei4eee")
+        );
     }
 }

@@ -34,6 +34,8 @@ fn every_announce_round_trips() {
         no_peer_id: true,
         key: Some(0xdead_beef),
         ip: Some("2001:db8::1".parse().unwrap()),
+        ipv4: Some("1.2.3.4:5".parse().unwrap()),
+        ipv6: Some("[2001:db8::2]:6".parse().unwrap()),
     };
     for event in [Event::Started, Event::Completed, Event::Stopped, Event::Paused, Event::None] {
         let sent = AnnounceRequest { event, ..full.clone() };
@@ -81,46 +83,72 @@ fn hostile_queries_never_panic() {
 
 const HEAD: ReplyHead = ReplyHead { interval: 30, min_interval: 2, complete: 4, incomplete: 5, downloaded: 6 };
 
-fn peers() -> Vec<ReplyPeer> {
-    let id = Some(PeerId::nova(*b"abcdefghijkl"));
-    vec![
-        ReplyPeer { addr: "1.2.3.4:5".parse().unwrap(), peer_id: id },
-        ReplyPeer { addr: "[2001:db8::1]:6".parse().unwrap(), peer_id: None },
-        ReplyPeer { addr: "127.0.0.1:65535".parse().unwrap(), peer_id: id },
-    ]
+fn handout() -> Handout {
+    ["1.2.3.4:5", "127.0.0.1:65535", "[2001:db8::1]:6"].map(|addr| addr.parse().unwrap()).into_iter().collect()
+}
+
+fn written(form: Form<'_>) -> Vec<u8> {
+    let external_ip = Some("2001:db8::9".parse().unwrap());
+    let mut bytes = Vec::new();
+    Reply { head: HEAD, external_ip, warning: Some("he"), handout: &handout() }.write(form, &mut bytes);
+    bytes
+}
+
+fn named(addr: SocketAddr) -> Option<PeerId> {
+    (addr.port() == 5).then(|| PeerId::nova(*b"abcdefghijkl"))
 }
 
 #[test]
 fn replies_round_trip_in_every_form() {
-    for form in [Form::Compact, Form::Dictionary, Form::DictionaryWithoutId] {
-        let mut bytes = Vec::new();
-        HEAD.write(&peers(), form, &mut bytes);
-        let read = AnnounceReply::parse(&bytes).unwrap();
+    for form in [Form::Compact, Form::Dictionary(&named), Form::DictionaryWithoutId] {
+        let read = AnnounceReply::parse(&written(form)).unwrap();
         assert_eq!((read.interval, read.min_interval, read.seeders, read.leechers), (30, Some(2), 4, 5));
-        let mut found = read.peers;
-        let mut expected: Vec<_> = peers().iter().map(|peer| peer.addr).collect();
-        found.sort();
-        expected.sort();
-        assert_eq!(found, expected, "{form:?}");
+        assert_eq!(read.peers, handout().addrs().collect::<Vec<_>>());
+        assert_eq!(read.external_ip, Some("2001:db8::9".parse().unwrap()));
+        assert_eq!(read.warning.as_deref(), Some("he"));
     }
 }
 
 #[test]
 fn dictionaries_name_peers_unless_told_not_to() {
-    let written = |form| {
-        let mut bytes = Vec::new();
-        HEAD.write(&peers()[..1], form, &mut bytes);
-        String::from_utf8(bytes).unwrap()
-    };
-    assert!(written(Form::Dictionary).contains("d2:ip7:1.2.3.47:peer id20:-NV0100-abcdefghijkl4:porti5ee"));
-    assert!(written(Form::DictionaryWithoutId).contains("d2:ip7:1.2.3.44:porti5ee"));
+    let has = |form, part: &str| written(form).windows(part.len()).any(|found| found == part.as_bytes());
+    assert!(has(Form::Dictionary(&named), "d2:ip7:1.2.3.47:peer id20:-NV0100-abcdefghijkl4:porti5ee"));
+    assert!(has(Form::Dictionary(&named), "d2:ip9:127.0.0.14:porti65535ee"));
+    assert!(has(Form::DictionaryWithoutId, "d2:ip7:1.2.3.44:porti5ee"));
 }
 
 #[test]
-fn a_failure_reason_is_a_refusal() {
+fn a_compact_answer_without_peers_says_so() {
     let mut bytes = Vec::new();
-    write_failure("not today", &mut bytes);
-    assert_eq!(AnnounceReply::parse(&bytes), Err(ReplyError::Refused("not today".into())));
+    let nobody = Handout::default();
+    Reply { head: HEAD, external_ip: None, warning: None, handout: &nobody }.write(Form::Compact, &mut bytes);
+    let expected = "d8:completei4e10:downloadedi6e10:incompletei5e8:intervali30e12:min intervali2e5:peers0:e";
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+}
+
+#[test]
+fn a_failure_reason_is_a_refusal_that_says_when_to_try_again() {
+    for retry in [Retry::InMinutes(7), Retry::Never] {
+        let mut bytes = Vec::new();
+        write_failure("not today", retry, &mut bytes);
+        let refused = ReplyError::Refused { reason: "not today".into(), retry: Some(retry) };
+        assert_eq!(AnnounceReply::parse(&bytes), Err(refused));
+    }
+    let refused = |retry| Err(ReplyError::Refused { reason: "no".into(), retry });
+    assert_eq!(AnnounceReply::parse(b"d14:failure reason2:noe"), refused(None));
+    assert_eq!(AnnounceReply::parse(b"d14:failure reason2:no8:retry in2:15e"), refused(Some(Retry::InMinutes(15))));
+    assert_eq!(AnnounceReply::parse(b"d14:failure reason2:no8:retry in4:soone"), refused(None));
+}
+
+#[test]
+fn the_addresses_of_both_families_are_read_with_and_without_ports() {
+    let read = |more: &str| AnnounceRequest::parse(format!("{GOOD}&{more}").as_bytes()).unwrap();
+    let six = |more| read(more).ipv6.map(|addr| addr.to_string());
+    assert_eq!(six("ipv6=%5B2001%3adb8::1%5d%3A99").as_deref(), Some("[2001:db8::1]:99"));
+    assert_eq!(six("ipv6=2001:db8::1").as_deref(), Some("[2001:db8::1]:6881"));
+    assert_eq!(six("ipv6=1.2.3.4"), None);
+    assert_eq!(read("ipv4=1.2.3.4").ipv4, Some("1.2.3.4:6881".parse().unwrap()));
+    assert_eq!(read("ipv4=[::1]:5&ipv6=&ip=").ipv4, None);
 }
 
 #[test]
