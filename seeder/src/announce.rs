@@ -131,6 +131,8 @@ impl Announcer {
             no_peer_id: true,
             key: None,
             ip: None,
+            ipv4: None,
+            ipv6: None,
         }
     }
 
