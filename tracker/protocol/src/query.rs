@@ -7,9 +7,24 @@ use std::fmt::Write;
 
 /// The pairs of a query string, still encoded. Empty pairs are passed over; a pair without `=` has an empty value.
 pub fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=');
-        equals.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]))
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        while let [b'&', tail @ ..] = rest {
+            rest = tail;
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        // Keys are too short for a search with vectors; values need not be.
+        let key_ends = rest.iter().position(|&byte| byte == b'=' || byte == b'&').unwrap_or(rest.len());
+        let (key, tail) = rest.split_at(key_ends);
+        let [b'=', tail @ ..] = tail else {
+            rest = tail;
+            return Some((key, &b""[..]));
+        };
+        let (value, tail) = tail.split_at(tail.iter().position(|&byte| byte == b'&').unwrap_or(tail.len()));
+        rest = tail;
+        Some((key, value))
     })
 }
 
@@ -19,8 +34,8 @@ pub fn decode(encoded: &[u8]) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         let (&first, tail) = rest.split_first()?;
         let (byte, tail) = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, tail),
+            (b'%', [high, low, tail @ ..]) => match (HEX[usize::from(*high)], HEX[usize::from(*low)]) {
+                (high @ 0..16, low @ 0..16) => (high << 4 | low, tail),
                 _ => (first, rest.split_at(1).1),
             },
             (b'+', tail) => (b' ', tail),
@@ -36,6 +51,9 @@ pub fn decode(encoded: &[u8]) -> impl Iterator<Item = u8> {
 /// # Errors
 /// The length in bytes of what was found.
 pub fn decode_exact<const N: usize>(encoded: &[u8]) -> Result<[u8; N], usize> {
+    if let Some(bytes) = decode_well_formed(encoded) {
+        return Ok(bytes);
+    }
     let mut bytes = [0; N];
     let mut length = 0;
     for byte in decode(encoded) {
@@ -45,6 +63,36 @@ pub fn decode_exact<const N: usize>(encoded: &[u8]) -> Result<[u8; N], usize> {
         length += 1;
     }
     if length == N { Ok(bytes) } else { Err(length) }
+}
+
+/// Exactly `N` bytes in which two digits follow every `%`: what clients send, without the care for what they do not.
+fn decode_well_formed<const N: usize>(encoded: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let (mut at, mut digits) = (0, 0);
+    for slot in &mut bytes {
+        let first = *encoded.get(at)?;
+        *slot = if first == b'%' {
+            let [high, low] = encoded.get(at + 1..at + 3)? else { return None };
+            let (high, low) = (HEX[usize::from(*high)], HEX[usize::from(*low)]);
+            digits |= high | low;
+            at += 3;
+            high << 4 | low
+        } else {
+            at += 1;
+            if first == b'+' { b' ' } else { first }
+        };
+    }
+    (at == encoded.len() && digits < 16).then_some(bytes)
+}
+
+/// Decodes a value into `bytes`, if it fits, and gives the part that is filled.
+pub(crate) fn decode_into<'a>(encoded: &[u8], bytes: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for byte in decode(encoded) {
+        *bytes.get_mut(length)? = byte;
+        length += 1;
+    }
+    bytes.get(..length)
 }
 
 /// Decodes a value that is text, if it is UTF-8.
@@ -63,8 +111,22 @@ pub fn encode(out: &mut String, bytes: &[u8]) {
     }
 }
 
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+/// What each byte is worth as a hexadecimal digit; 255 when it is none.
+const HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value as usize];
+        table[digit as usize] = value;
+        table[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
+
+/// The value of a hexadecimal digit of either case; 255 when it is none.
+pub(crate) fn hex(digit: u8) -> u64 {
+    HEX[usize::from(digit)].into()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
-/// Event numbers; the fifth is that of BEP 21.
+/// Event numbers. BEP 21 gives its event none over UDP; 4 is what libtorrent sends.
 const EVENTS: [Event; 5] = [Event::None, Event::Completed, Event::Started, Event::Stopped, Event::Paused];
 
 /// What a client sends.

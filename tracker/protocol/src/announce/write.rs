@@ -1,5 +1,5 @@
 use std::{
-    fmt::Write,
+    io::Write,
     net::{IpAddr, SocketAddr},
 };
 
@@ -98,11 +98,13 @@ pub fn write_failure(reason: &str, retry: Retry, out: &mut Vec<u8>) {
 
 fn dictionaries(handout: &Handout, id_of: &dyn Fn(SocketAddr) -> Option<PeerId>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"5:peersl");
-    let mut ip = String::with_capacity(45);
     for addr in handout.addrs() {
-        ip.clear();
-        write!(ip, "{}", addr.ip()).expect("a string takes everything");
-        string("d2:ip", ip.as_bytes(), out);
+        // The length comes before the text, so the text is laid out first; no address is longer than 45 characters.
+        let mut text = [0; 45];
+        let mut rest = &mut text[..];
+        write!(rest, "{}", addr.ip()).expect("fits every address");
+        let length = 45 - rest.len();
+        string("d2:ip", &text[..length], out);
         if let Some(id) = id_of(addr) {
             string("7:peer id", id.as_bytes(), out);
         }
