@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nova_seeder::{agent, agent_client::AgentClient, origin, service::ServiceError, tracker::TrackerClient};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// How long a server may take until it answers.
@@ -41,12 +41,10 @@ impl TrackerAt {
 impl Servers {
     /// Starts a tracker; it is ready when this returns.
     pub async fn tracker(&mut self, config: nova_tracker::Config) -> Result<TrackerAt> {
-        let listen = async |addr| TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"));
-        let (announce, http) = (listen(config.announce_listen).await?, listen(config.http_listen).await?);
-        let at = TrackerAt { announce: announce.local_addr()?, http: http.local_addr()? };
-        let stop = self.stop_tracker.clone();
-        self.tasks
-            .spawn(async move { nova_tracker::serve(&config, announce, http, stop).await.context("the tracker") });
+        let listeners = nova_tracker::Listeners::bind(&config)?;
+        let at = TrackerAt { announce: listeners.announce.local_addr()?, http: listeners.http.local_addr()? };
+        let (stop, settings) = (self.stop_tracker.clone(), watch::channel(config).1);
+        self.tasks.spawn(async move { nova_tracker::serve(settings, listeners, stop).await.context("the tracker") });
         let client = TrackerClient::new(&at.url())?;
         self.until("the tracker is ready", async || client.ready().await.is_ok()).await?;
         Ok(at)

@@ -10,7 +10,10 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
+use nova_protocol::InfoHash;
 use serde::{Deserialize, Serialize};
+
+use crate::swarm::{Pace, Rules};
 
 /// The commented file of defaults.
 pub const DEFAULT_FILE: &str = include_str!("../../config/tracker.toml");
@@ -29,6 +32,12 @@ pub struct Config {
     pub announce_url: String,
     /// Whether info hashes that are not in the index may be announced.
     pub open: bool,
+    /// Info hashes that may be announced though they are not in the index.
+    pub allow: Vec<InfoHash>,
+    /// Whether a scrape without info hashes is answered with all of them.
+    pub full_scrape: bool,
+    /// What every announce is answered with for a person to read; nothing when empty.
+    pub warning: String,
     /// Complete copies on live origins before a tag may point to a torrent.
     pub min_replicas: u32,
     /// Origins that each torrent is assigned to.
@@ -41,6 +50,10 @@ pub struct Config {
     pub interval_max_seconds: u32,
     /// Announces a second that intervals aim to stay below.
     pub announces_per_second: u32,
+    /// Swarms of info hashes that are not in the index, in an open tracker.
+    pub swarms_max: u32,
+    /// Peers in all swarms together.
+    pub peers_max: u32,
     /// Peers in one handout.
     pub num_want_max: u32,
     /// Leechers of a torrent that are told of each origin.
@@ -61,12 +74,17 @@ impl Default for Config {
             data_dir: PathBuf::from("data/tracker"),
             announce_url: String::new(),
             open: false,
+            allow: Vec::new(),
+            full_scrape: false,
+            warning: String::new(),
             min_replicas: 1,
             replicas: 2,
             lease_seconds: 10,
             interval_min_seconds: 2,
             interval_max_seconds: 1800,
             announces_per_second: 1000,
+            swarms_max: 1_000_000,
+            peers_max: 10_000_000,
             num_want_max: 200,
             leechers_per_origin: 32,
             immutable_tags: Vec::new(),
@@ -197,6 +215,8 @@ impl Config {
             ("lease_seconds", self.lease_seconds),
             ("interval_min_seconds", min.into()),
             ("announces_per_second", self.announces_per_second.into()),
+            ("swarms_max", self.swarms_max.into()),
+            ("peers_max", self.peers_max.into()),
             ("num_want_max", self.num_want_max.into()),
             ("leechers_per_origin", self.leechers_per_origin.into()),
             ("connections_max", self.connections_max.into()),
@@ -206,6 +226,33 @@ impl Config {
         }
         self.immutable()?;
         Ok(())
+    }
+
+    /// How swarms are kept.
+    pub(crate) const fn rules(&self) -> Rules {
+        Rules {
+            open: self.open,
+            swarms_max: self.swarms_max as usize,
+            peers_max: self.peers_max as usize,
+            num_want_max: self.num_want_max as usize,
+            leechers_per_origin: self.leechers_per_origin as usize,
+            pace: Pace {
+                min: self.interval_min_seconds,
+                max: self.interval_max_seconds,
+                budget: self.announces_per_second,
+            },
+        }
+    }
+
+    /// The names of settings that differ and that only a restart changes.
+    pub(crate) fn fixed_settings_that_differ(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let fixed = [
+            ("announce_listen", self.announce_listen == other.announce_listen),
+            ("http_listen", self.http_listen == other.http_listen),
+            ("data_dir", self.data_dir == other.data_dir),
+            ("lease_seconds", self.lease_seconds == other.lease_seconds),
+        ];
+        fixed.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name)
     }
 
     /// What matches the references of tags that never move; `*` stands for anything, slashes included.

@@ -1,7 +1,6 @@
-//! The HTTP faces: announce and scrape on one listener, the index and what operators need on the other.
+//! The HTTP face of the index, and of what operators need.
 
 mod accept;
-mod announce;
 mod answer;
 mod call;
 mod dashboard;
@@ -15,7 +14,6 @@ mod torrents;
 use std::{net::SocketAddr, sync::Arc};
 
 pub(crate) use accept::accept;
-pub(crate) use announce::routes as announce_routes;
 pub(crate) use routes::routes as index_routes;
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use nova_tracker::config::Flags;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match nova_tracker::run(&Flags::parse()).await {
+    match nova_tracker::run(Flags::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -5,8 +5,9 @@ mod tags;
 mod torrents;
 
 use std::{
+    ops::Deref,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use crate::{
     index::{self, Index, IndexError},
     leases::Leases,
     metrics::Metrics,
-    swarm::{Pace, Rules, Swarms},
+    swarm::{Store, Swarms},
 };
 
 /// Events that a listener may be behind before it misses some.
@@ -31,8 +32,7 @@ const EVENTS_KEPT: usize = 1024;
 /// A tracker on its data directory.
 #[derive(Debug)]
 pub struct Tracker {
-    config: Config,
-    immutable: GlobSet,
+    settings: RwLock<Arc<Settings>>,
     swarms: Swarms,
     index: Index,
     leases: Mutex<Leases>,
@@ -44,6 +44,29 @@ pub struct Tracker {
     /// Whether some torrent may be on fewer live origins than it should be.
     repair_due: AtomicBool,
     metrics: Metrics,
+}
+
+/// Settings, and what is made of them.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    config: Config,
+    /// Matches the references of tags that never move.
+    pub immutable: GlobSet,
+}
+
+impl Settings {
+    fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
+        config.check()?;
+        Ok(Arc::new(Self { immutable: config.immutable()?, config }))
+    }
+}
+
+impl Deref for Settings {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
 }
 
 /// A tracker that cannot be opened.
@@ -66,23 +89,15 @@ impl Tracker {
     /// # Errors
     /// Every variant of [`OpenError`].
     pub async fn open(config: Config, now: Instant) -> Result<Self, OpenError> {
-        config.check()?;
-        let index = Index::open(&config.data_dir)?;
-        let swarms = Swarms::new(Rules {
-            open: config.open,
-            num_want_max: config.num_want_max as usize,
-            leechers_per_origin: config.leechers_per_origin as usize,
-            pace: Pace {
-                min: config.interval_min_seconds,
-                max: config.interval_max_seconds,
-                budget: config.announces_per_second,
-            },
-        });
+        let settings = Settings::new(config)?;
+        let index = Index::open(&settings.data_dir)?;
+        let swarms = Swarms::new(settings.rules());
+        swarms.allow(&settings.allow);
         index.info_hashes().await?.into_iter().for_each(|info_hash| swarms.list(info_hash));
         for held in index.complete_replicas().await? {
             swarms.hold(held.info_hash, &held.origin, None);
         }
-        let lease_length = Duration::from_secs(config.lease_seconds);
+        let lease_length = Duration::from_secs(settings.lease_seconds);
         let mut leases = Leases::new(lease_length);
         let origins = index.origins().await?;
         let settles_at = if origins.is_empty() { now } else { now + lease_length };
@@ -90,7 +105,7 @@ impl Tracker {
             leases.remember(origin.id, origin.lease);
         }
         Ok(Self {
-            immutable: config.immutable()?,
+            settings: RwLock::new(settings),
             swarms,
             index,
             leases: Mutex::new(leases),
@@ -99,17 +114,34 @@ impl Tracker {
             settles_at,
             repair_due: AtomicBool::new(true),
             metrics: Metrics::default(),
-            config,
         })
     }
 
-    /// Drops peers that are gone, ends leases that have run out, and finds other origins where some are missing. To be
-    /// called every second or so.
+    /// Uses other settings from now on, but for those that only a restart changes.
+    ///
+    /// # Errors
+    /// Every variant of [`ConfigError`]; the settings stay as they were then.
+    pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
+        let settings = Settings::new(config)?;
+        for name in self.settings().fixed_settings_that_differ(&settings) {
+            tracing::warn!("{name} stays as it was until the tracker is restarted");
+        }
+        self.swarms.set_rules(settings.rules());
+        self.swarms.allow(&settings.allow);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        Ok(())
+    }
+
+    /// Drops peers that are gone. Takes a while when there are millions.
+    pub fn sweep(&self, now: Instant) {
+        self.swarms.sweep(now);
+    }
+
+    /// Ends leases that have run out, and finds other origins where some are missing. To be called every second or so.
     ///
     /// # Errors
     /// Those of the index.
     pub async fn tick(&self, now: Instant) -> Result<(), IndexError> {
-        self.swarms.sweep(now);
         self.expire_leases(now).await?;
         if now >= self.settles_at && self.repair_due.swap(false, Ordering::Relaxed) {
             let repaired = self.top_up(None).await;
@@ -118,9 +150,9 @@ impl Tracker {
         Ok(())
     }
 
-    /// The settings.
-    pub const fn config(&self) -> &Config {
-        &self.config
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The swarms.
@@ -159,7 +191,7 @@ impl Tracker {
     /// Gives torrents to live origins until each is on as many as it should be.
     async fn top_up(&self, only: Option<InfoHash>) -> Result<(), IndexError> {
         let candidates = self.leases().candidates();
-        let given = self.index.top_up(only, candidates, self.config.replicas).await?;
+        let given = self.index.top_up(only, candidates, self.settings().replicas).await?;
         if !given.is_empty() {
             self.assigned.send_replace(());
         }

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use warp::{Filter, Reply, http::HeaderMap};
+use warp::{Filter, Reply};
 
 use super::Face;
 use crate::vantage::Vantage;
@@ -72,7 +72,9 @@ where
     let shutdown = face.shutdown.clone();
     let routes = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        let vantage = vantage(remote, server, request.headers(), &face.tracker.config().trusted_proxies);
+        let forwarded = request.headers().get_all("x-forwarded-for").into_iter();
+        let forwarded = forwarded.filter_map(|value| value.to_str().ok());
+        let vantage = Vantage::through(remote, server, forwarded, &face.tracker.settings().trusted_proxies);
         request.extensions_mut().insert(vantage);
         routes.call(request)
     });
@@ -102,44 +104,4 @@ where
 fn prepare(stream: &TcpStream) -> io::Result<IpAddr> {
     stream.set_nodelay(true)?;
     Ok(stream.local_addr()?.ip().to_canonical())
-}
-
-/// Forwarding headers count only as far as believed proxies wrote them: the last address that is no such proxy's.
-fn vantage(remote: IpAddr, server: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Vantage {
-    if !proxies.contains(&remote) {
-        return Vantage { client: remote, server, proxied: false };
-    }
-    let values = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
-    let hops = values.flat_map(|value| value.split(',')).map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-    let hops: Vec<_> = hops.map(|hop| hop.to_canonical()).collect();
-    let client = hops.into_iter().rev().find(|hop| !proxies.contains(hop)).unwrap_or(remote);
-    Vantage { client, server, proxied: true }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(remote: &str, forwarded: &[&str]) -> (String, bool) {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut headers = HeaderMap::new();
-        for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
-        }
-        let found = vantage(ip(remote), ip("10.0.0.1"), &headers, &[ip("10.0.0.2"), ip("10.0.0.3")]);
-        (found.client.to_string(), found.proxied)
-    }
-
-    #[test]
-    fn forwarding_headers_count_from_believed_proxies_alone() {
-        assert_eq!(client("10.0.0.9", &["1.2.3.4"]), ("10.0.0.9".into(), false));
-        assert_eq!(client("10.0.0.2", &["1.2.3.4"]), ("1.2.3.4".into(), true));
-        assert_eq!(client("10.0.0.2", &["6.6.6.6, 1.2.3.4", "10.0.0.3"]), ("1.2.3.4".into(), true));
-    }
-
-    #[test]
-    fn a_proxy_that_forwards_nothing_speaks_for_itself() {
-        assert_eq!(client("10.0.0.2", &[]), ("10.0.0.2".into(), true));
-        assert_eq!(client("10.0.0.2", &["unknown"]), ("10.0.0.2".into(), true));
-    }
 }

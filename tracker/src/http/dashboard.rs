@@ -12,6 +12,7 @@ use super::{
     call::Call,
     torrents::announce_url,
 };
+use crate::swarm::Store;
 
 const STYLE: &str = include_str!("dashboard.css");
 
@@ -48,7 +49,7 @@ pub async fn show(face: &Face, call: &Call) -> Answer {
          <th class=number>Seeders<th class=number>Leechers<th>Moved{tags}</table>{}\
          <h2>Origins</h2><table><tr><th>Id<th>State<th>Address<th class=number>Complete<th class=number>Assigned\
          <th class=number>Free{origins}</table></html>\n",
-        swarms.len(),
+        swarms.swarms(),
         swarms.crowd().total(),
         escape(&announce),
         more.unwrap_or_default(),

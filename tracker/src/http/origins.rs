@@ -40,7 +40,7 @@ pub async fn renew(face: &Face, id: &str, call: Call) -> Answer {
         return Err(ApiError::bad_request("an address in the lease has port 0, expected where the origin listens"));
     }
     face.tracker.renew(id, lease, Instant::now()).await?;
-    Ok(ok(&LeaseGranted { lease_seconds: face.tracker.config().lease_seconds }))
+    Ok(ok(&LeaseGranted { lease_seconds: face.tracker.settings().lease_seconds }))
 }
 
 pub async fn assignments(face: &Face, id: &str, call: &Call) -> Answer {

@@ -15,7 +15,7 @@ use super::{
     answer::{Answer, ApiError, bytes, no_content, ok},
     call::{Call, info_hash},
 };
-use crate::vantage::Vantage;
+use crate::{swarm::Store, vantage::Vantage};
 
 /// How many peers are listed.
 const PEERS: usize = 100;
@@ -63,21 +63,20 @@ pub async fn file(face: &Face, file: &str, call: &Call) -> Answer {
 
 pub async fn peers(face: &Face, info_hash: InfoHash, call: &Call) -> Answer {
     face.tracker.torrent(info_hash).await?;
-    let peers = face.tracker.swarms().peers(info_hash, PEERS).into_iter().map(|peer| Peer {
-        addr: call.vantage.seen(peer.addr),
-        peer_id: peer.peer_id.to_string(),
-        left: peer.left,
-    });
+    let peers = face
+        .tracker
+        .swarms()
+        .peers(info_hash, PEERS)
+        .into_iter()
+        .map(|peer| Peer { addr: call.vantage.seen(peer.addr), complete: peer.complete });
     Ok(ok(&Peers { peers: peers.collect() }))
 }
 
 /// Where clients announce: as configured, or at the host by which this client calls the tracker.
 pub fn announce_url(face: &Face, call: &Call) -> String {
-    let configured = &face.tracker.config().announce_url;
-    if configured.is_empty() {
-        format!("http://{}:{}/announce", call.host(), face.announce_addr.port())
-    } else {
-        configured.clone()
+    match face.tracker.settings().announce_url.as_str() {
+        "" => format!("http://{}:{}/announce", call.host(), face.announce_addr.port()),
+        configured => configured.to_owned(),
     }
 }
 

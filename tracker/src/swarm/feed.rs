@@ -1,56 +1,115 @@
-use std::net::SocketAddr;
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use nova_protocol::announce::Event;
 
-/// An origin that holds the content of a swarm, and the leechers that know of it.
+/// A leecher that got nothing for so long is told of every origin.
+const STARVING: Duration = Duration::from_secs(30);
+
+/// The origins that hold the content of a swarm, and the leechers that know of them.
 ///
-/// An origin is handed out from the tracker's own knowledge, to as many leechers as it can feed: of ten thousand hosts
-/// only some dial it, and the others are fed by those.
+/// Origins are handed out from the tracker's own knowledge, each to as many leechers as it can feed: of ten thousand
+/// hosts only some dial it, and the others are fed by those.
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    feeds: Vec<Feed>,
+    hungers: HashMap<SocketAddr, Hunger>,
+}
+
 #[derive(Debug)]
-pub(super) struct Feed {
-    pub origin: String,
+struct Feed {
+    origin: String,
     /// Where it is, while it is live.
-    pub addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
     /// Whether it has announced `stopped`, which comes sooner than the end of its lease.
     left: bool,
     fed: Vec<SocketAddr>,
 }
 
-impl Feed {
-    pub fn new(origin: &str) -> Self {
-        Self { origin: origin.to_owned(), addr: None, left: false, fed: Vec::new() }
+/// How a leecher gets on that may have to wait for others.
+#[derive(Debug, Clone, Copy)]
+struct Hunger {
+    left: u64,
+    since: Instant,
+}
+
+impl Feeds {
+    /// How many origins serve the content now, as far as they have said.
+    pub fn serving(&self) -> usize {
+        self.feeds.iter().filter(|feed| feed.serves()).count()
     }
 
-    /// Whether the origin serves the content now, as far as it has said.
-    pub fn serves(&self) -> bool {
-        self.addr.is_some() && !self.left
+    pub fn is_origin(&self, addr: SocketAddr) -> bool {
+        self.feeds.iter().any(|feed| feed.addr == Some(addr))
     }
 
-    /// Takes note of an announce of the origin itself.
+    pub fn hold(&mut self, origin: &str, addr: Option<SocketAddr>) {
+        if self.feeds.iter().all(|feed| feed.origin != origin) {
+            self.feeds.push(Feed { origin: origin.to_owned(), addr: None, left: false, fed: Vec::new() });
+        }
+        self.place(origin, addr);
+    }
+
+    pub fn release(&mut self, origin: &str) {
+        self.feeds.retain(|feed| feed.origin != origin);
+    }
+
+    /// Notes where an origin is; says whether it holds the content.
+    pub fn place(&mut self, origin: &str, addr: Option<SocketAddr>) -> bool {
+        let found = self.feeds.iter_mut().find(|feed| feed.origin == origin);
+        found.map(|feed| feed.addr = addr).is_some()
+    }
+
+    /// Takes note of an announce, which may be that of an origin itself.
     pub fn announced(&mut self, addr: SocketAddr, event: Event) {
-        if self.addr == Some(addr) {
-            self.left = event == Event::Stopped;
+        for feed in self.feeds.iter_mut().filter(|feed| feed.addr == Some(addr)) {
+            feed.left = event == Event::Stopped;
         }
     }
 
-    /// Where the origin is, if this leecher is to know. One that starves is told whatever the limit.
-    pub fn offer(&mut self, leecher: SocketAddr, starves: bool, limit: usize) -> Option<SocketAddr> {
-        let addr = self.addr.filter(|addr| self.serves() && *addr != leecher)?;
-        if self.fed.contains(&leecher) {
-            return Some(addr);
+    /// Where the origins are that this leecher is to know. One that starves is told whatever the limit.
+    pub fn offer(&mut self, leecher: SocketAddr, left: u64, now: Instant, limit: usize) -> Vec<SocketAddr> {
+        if self.feeds.is_empty() {
+            return Vec::new();
         }
-        if self.fed.len() < limit {
-            // One that does not listen is on no roll, so nobody would ever wean it.
-            if leecher.port() != 0 {
-                self.fed.push(leecher);
+        // One that does not listen is in no table, so nobody would ever wean it.
+        let listens = leecher.port() != 0;
+        let starves = listens && self.hunger(leecher, left, now) >= STARVING;
+        let offers = self.feeds.iter_mut().filter(|feed| feed.serves() && feed.addr != Some(leecher));
+        let offers = offers.filter_map(|feed| {
+            let is_fed = feed.fed.contains(&leecher);
+            let has_room = feed.fed.len() < limit;
+            if !is_fed && has_room && listens {
+                feed.fed.push(leecher);
             }
-            return Some(addr);
-        }
-        starves.then_some(addr)
+            feed.addr.filter(|_| is_fed || has_room || starves)
+        });
+        offers.collect()
     }
 
     /// The leecher needs no feeding any more.
     pub fn wean(&mut self, leecher: SocketAddr) {
-        self.fed.retain(|fed| *fed != leecher);
+        self.hungers.remove(&leecher);
+        for feed in &mut self.feeds {
+            feed.fed.retain(|fed| *fed != leecher);
+        }
+    }
+
+    /// For how long nothing of what a leecher needs has come.
+    fn hunger(&mut self, leecher: SocketAddr, left: u64, now: Instant) -> Duration {
+        let hunger = self.hungers.entry(leecher).or_insert(Hunger { left, since: now });
+        if hunger.left != left {
+            *hunger = Hunger { left, since: now };
+        }
+        now.saturating_duration_since(hunger.since)
+    }
+}
+
+impl Feed {
+    fn serves(&self) -> bool {
+        self.addr.is_some() && !self.left
     }
 }

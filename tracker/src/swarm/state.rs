@@ -1,183 +1,264 @@
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use nova_protocol::{
     PeerId,
-    announce::{AnnounceRequest, Event, ReplyHead, ReplyPeer},
+    announce::{AnnounceRequest, CompactAddr, Event, Handout, ReplyHead},
     scrape::Counts,
 };
 
 use super::{
-    Crowd, Rules,
-    feed::Feed,
+    Crowd, Peer, Rules,
+    clock::Tick,
+    draw::Draw,
+    family::{Arrival, Family, Part},
+    feed::Feeds,
     pace::{Pace, Role},
-    roll::{Peer, Roll},
 };
 
 /// How many peers are handed out to those who do not say how many they want.
 const NUM_WANT: usize = 50;
 
-/// A leecher that got nothing for so long is told of every origin.
-const STARVING: Duration = Duration::from_secs(30);
-
-/// How many peer ids are remembered to have completed, before that memory starts anew.
-const COMPLETED_MAX: usize = 1 << 16;
-
-/// The swarm of one info hash.
+/// The swarm of one info hash: 64 bytes while it has neither origins nor IPv6, since there may be millions.
 #[derive(Debug, Default)]
 pub(super) struct Swarm {
+    v4: Family<6>,
+    more: Option<Box<More>>,
+    pub downloaded: u32,
     /// Whether the info hash is in the index; the swarm stays when it is empty.
     pub listed: bool,
-    seeders: Roll,
-    leechers: Roll,
-    feeds: Vec<Feed>,
-    completed: HashSet<PeerId>,
-    downloaded: u32,
+    /// Whether the settings allow it; the swarm stays then, too.
+    pub allowed: bool,
+}
+
+/// What most swarms of an open tracker do without.
+#[derive(Debug, Default)]
+struct More {
+    v6: Family<18>,
+    feeds: Feeds,
+    /// Peer ids, from the moment when somebody has asked for them: hardly any client does.
+    ids: Option<HashMap<SocketAddr, PeerId>>,
+}
+
+/// An announce, and all that its answer depends on outside the swarm.
+pub(super) struct Visit<'a> {
+    pub request: &'a AnnounceRequest,
+    /// Where the peer listens.
+    pub addr: SocketAddr,
+    pub now: Instant,
+    pub tick: Tick,
+    pub rules: Rules,
+    /// The peers of all swarms.
+    pub everybody: Crowd,
+    /// Whether the answer has room for one family of addresses only.
+    pub one_family: bool,
+}
+
+impl Visit<'_> {
+    const fn part(&self) -> Part {
+        match (self.request.left, self.request.event) {
+            (0, _) => Part::Seeder,
+            (_, Event::Paused) => Part::Partial,
+            _ => Part::Leecher,
+        }
+    }
 }
 
 impl Swarm {
-    pub fn announce(
-        &mut self,
-        request: &AnnounceRequest,
-        addr: SocketAddr,
-        now: Instant,
-        rules: &Rules,
-        everybody: Crowd,
-        peers: &mut Vec<ReplyPeer>,
-    ) -> ReplyHead {
-        let mut peer = self.arrival(request, addr, now);
-        self.feeds.iter_mut().for_each(|feed| feed.announced(addr, request.event));
-        if request.event == Event::Completed {
-            self.complete(request.peer_id);
+    pub fn announce(&mut self, visit: &Visit<'_>, out: &mut Handout) -> ReplyHead {
+        let (request, addr, part) = (visit.request, visit.addr, visit.part());
+        if let Some(more) = &mut self.more {
+            more.announced(visit, part);
         }
-        let stay = now.saturating_duration_since(peer.joined);
-        let interval = rules.pace.interval(self.role(request.left), stay, everybody);
-        if request.left == 0 || request.event == Event::Stopped {
-            self.feeds.iter_mut().for_each(|feed| feed.wean(addr));
+        let stops = request.event == Event::Stopped;
+        // Peers that do not listen are nobody's to dial, and origins are handed out by their feeds.
+        let arrival = (!stops && addr.port() != 0 && !self.is_origin(addr)).then(|| self.arrive(visit, part));
+        let joined = if stops { self.remove(addr) } else { arrival.map(|arrival| arrival.joined) };
+        let longest = Duration::from_secs(10 * u64::from(visit.rules.pace.max));
+        let stay = visit.tick.since(joined.unwrap_or(visit.tick)).min(longest);
+        let interval = visit.rules.pace.interval(self.role(part), stay, visit.everybody);
+        if let Some(arrival) = arrival {
+            let expires = visit.tick.after(Pace::patience(interval));
+            // Ticks wrap: nobody's stay may grow without end.
+            self.keep(addr, Arrival { joined: visit.tick.before(stay), ..arrival }, part, expires);
         }
-        if request.event != Event::Stopped {
-            let wanted = request.num_want.map_or(NUM_WANT, |count| count as usize).min(rules.num_want_max);
-            if request.left == 0 || request.event == Event::Paused {
-                self.hand_out_leechers(&peer, wanted, peers);
-            } else {
-                self.hand_out(&peer, now, wanted, rules.leechers_per_origin, peers);
-            }
-            peer.expires = now + Pace::patience(interval);
-            self.insert(peer);
+        if !stops {
+            self.hand_out(visit, part, arrival.is_some(), out);
         }
-        let Counts { complete, downloaded, incomplete } = self.counts();
+        let Counts { complete, downloaded, incomplete, .. } = self.counts();
         ReplyHead { interval, min_interval: interval, complete, incomplete, downloaded }
     }
 
     pub fn counts(&self) -> Counts {
-        let origins = self.feeds.iter().filter(|feed| feed.serves()).count();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let Crowd { seeders: givers, leechers } = self.crowd();
+        let v6_partial = self.more.as_ref().map_or(0, |more| more.v6.givers.partial());
+        let partial = self.v4.givers.partial() + v6_partial;
+        let origins = self.more.as_ref().map_or(0, |more| more.feeds.serving());
         Counts {
-            complete: count(self.seeders.len() + origins),
+            complete: count(givers - partial + origins),
             downloaded: self.downloaded,
-            incomplete: count(self.leechers.len()),
+            downloaders: count(leechers),
+            incomplete: count(leechers + partial),
+        }
+    }
+
+    pub fn crowd(&self) -> Crowd {
+        let v4 = self.v4.crowd();
+        let v6 = self.more.as_ref().map_or(Crowd::default(), |more| more.v6.crowd());
+        Crowd { seeders: v4.seeders + v6.seeders, leechers: v4.leechers + v6.leechers }
+    }
+
+    /// Whether it stays when it is empty, or is not.
+    pub fn is_wanted(&self) -> bool {
+        self.listed || self.allowed || self.crowd().total() > 0
+    }
+
+    pub fn contains(&self, addr: SocketAddr) -> bool {
+        match CompactAddr::from(addr) {
+            CompactAddr::V4(addr) => self.v4.contains(&addr),
+            CompactAddr::V6(addr) => self.more.as_ref().is_some_and(|more| more.v6.contains(&addr)),
         }
     }
 
     /// Peers that have announced, complete ones first.
-    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.seeders.iter().chain(self.leechers.iter())
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        let v6 = || self.more.iter().map(|more| &more.v6);
+        let givers = self.v4.givers.iter().map(|record| (SocketAddr::from(CompactAddr::V4(record.addr)), record.mark));
+        let givers = givers.chain(v6().flat_map(|v6| {
+            v6.givers.iter().map(|record| (SocketAddr::from(CompactAddr::V6(record.addr)), record.mark))
+        }));
+        let leechers = self.v4.leechers.iter().map(|record| SocketAddr::from(CompactAddr::V4(record.addr)));
+        let leechers = leechers
+            .chain(v6().flat_map(|v6| v6.leechers.iter().map(|record| SocketAddr::from(CompactAddr::V6(record.addr)))));
+        givers
+            .map(|(addr, mark)| Peer { addr, complete: !mark.is_partial() })
+            .chain(leechers.map(|addr| Peer { addr, complete: false }))
     }
 
-    pub fn crowd(&self) -> Crowd {
-        Crowd { seeders: self.seeders.len(), leechers: self.leechers.len() }
+    /// The peer ids that are known of some of its peers, and of more from now on.
+    pub fn ids(&mut self, addrs: impl Iterator<Item = SocketAddr>) -> Vec<Option<PeerId>> {
+        let ids = self.more.get_or_insert_default().ids.get_or_insert_default();
+        addrs.map(|addr| ids.get(&addr).copied()).collect()
     }
 
     pub fn hold(&mut self, origin: &str, addr: Option<SocketAddr>) {
-        if self.feeds.iter().all(|feed| feed.origin != origin) {
-            self.feeds.push(Feed::new(origin));
-        }
-        self.place(origin, addr);
+        self.more.get_or_insert_default().feeds.hold(origin, addr);
+        self.forget(addr);
     }
 
     pub fn release(&mut self, origin: &str) {
-        self.feeds.retain(|feed| feed.origin != origin);
+        if let Some(more) = &mut self.more {
+            more.feeds.release(origin);
+        }
     }
 
     pub fn place(&mut self, origin: &str, addr: Option<SocketAddr>) {
-        let Some(feed) = self.feeds.iter_mut().find(|feed| feed.origin == origin) else { return };
-        feed.addr = addr;
-        if let Some(addr) = addr {
-            self.remove(addr);
+        if self.more.as_mut().is_some_and(|more| more.feeds.place(origin, addr)) {
+            self.forget(addr);
         }
     }
 
-    /// Drops peers that have missed two intervals.
-    pub fn expire(&mut self, now: Instant) {
-        self.seeders.remove_expired(now);
-        for addr in self.leechers.remove_expired(now) {
-            self.feeds.iter_mut().for_each(|feed| feed.wean(addr));
+    /// Drops those peers among `amount` slots from `start` on that have missed two intervals. Says whether there are
+    /// more slots.
+    pub fn expire(&mut self, start: usize, amount: usize, now: Tick) -> bool {
+        let mut gone = Vec::new();
+        let v4_slots = self.v4.slots();
+        self.v4.expire(start, amount, now, |addr| gone.push(CompactAddr::V4(addr).into()));
+        let Some(more) = &mut self.more else { return start + amount < v4_slots };
+        let v6_slots = more.v6.slots();
+        let end = (start + amount).saturating_sub(v4_slots);
+        let start = start.saturating_sub(v4_slots);
+        more.v6.expire(start, end - start, now, |addr| gone.push(CompactAddr::V6(addr).into()));
+        gone.into_iter().for_each(|addr| more.left(addr));
+        end < v6_slots
+    }
+
+    fn is_origin(&self, addr: SocketAddr) -> bool {
+        self.more.as_ref().is_some_and(|more| more.feeds.is_origin(addr))
+    }
+
+    /// An origin is handed out by its feed alone.
+    fn forget(&mut self, addr: Option<SocketAddr>) {
+        addr.map(|addr| self.remove(addr));
+    }
+
+    fn arrive(&mut self, visit: &Visit<'_>, part: Part) -> Arrival {
+        let peer_id = &visit.request.peer_id;
+        match CompactAddr::from(visit.addr) {
+            CompactAddr::V4(addr) => self.v4.arrive(addr, peer_id, part, visit.tick),
+            CompactAddr::V6(addr) => self.more.get_or_insert_default().v6.arrive(addr, peer_id, part, visit.tick),
         }
     }
 
-    /// Takes a peer off the roll, or makes a new one of it; another peer id at the same address is another peer.
-    fn arrival(&mut self, request: &AnnounceRequest, addr: SocketAddr, now: Instant) -> Peer {
-        let AnnounceRequest { peer_id, left, .. } = *request;
-        match self.remove(addr).filter(|peer| peer.peer_id == peer_id) {
-            Some(peer) if peer.left == left => peer,
-            Some(peer) => Peer { left, progressed: now, ..peer },
-            None => Peer { addr, peer_id, left, joined: now, progressed: now, expires: now },
+    fn keep(&mut self, addr: SocketAddr, arrival: Arrival, part: Part, expires: Tick) {
+        match addr {
+            SocketAddr::V4(_) => self.v4.keep(arrival, part, expires),
+            SocketAddr::V6(_) => self.more.get_or_insert_default().v6.keep(arrival, part, expires),
         }
     }
 
-    fn role(&self, left: u64) -> Role {
-        match (left, self.leechers.len()) {
-            (1.., _) => Role::Leecher,
-            (0, 0) => Role::IdleSeeder,
-            (0, _) => Role::Seeder,
+    /// Removes a peer, and says when it had come.
+    fn remove(&mut self, addr: SocketAddr) -> Option<Tick> {
+        match CompactAddr::from(addr) {
+            CompactAddr::V4(addr) => self.v4.remove(&addr).map(|record| record.joined),
+            CompactAddr::V6(addr) => self.more.as_mut()?.v6.remove(&addr).map(|record| record.joined),
         }
     }
 
-    fn complete(&mut self, peer_id: PeerId) {
-        if self.completed.len() == COMPLETED_MAX {
-            self.completed.clear();
+    fn role(&self, part: Part) -> Role {
+        match (part, self.crowd().leechers) {
+            (Part::Leecher, _) => Role::Leecher,
+            (Part::Seeder | Part::Partial, 0) => Role::IdleSeeder,
+            (Part::Seeder | Part::Partial, _) => Role::Seeder,
         }
-        if self.completed.insert(peer_id) {
-            self.downloaded = self.downloaded.saturating_add(1);
-        }
-    }
-
-    /// Peers that do not listen are nobody's to dial, and origins are handed out by their feeds.
-    fn insert(&mut self, peer: Peer) {
-        let is_origin = self.feeds.iter().any(|feed| feed.addr == Some(peer.addr));
-        if peer.addr.port() == 0 || is_origin {
-            return;
-        }
-        let roll = if peer.left == 0 { &mut self.seeders } else { &mut self.leechers };
-        roll.insert(peer);
-    }
-
-    fn remove(&mut self, addr: SocketAddr) -> Option<Peer> {
-        self.seeders.remove(addr).or_else(|| self.leechers.remove(addr))
     }
 
     /// Complete peers first, but half of the list is for leechers as far as there are any: those have time for others.
-    fn hand_out(&mut self, peer: &Peer, now: Instant, wanted: usize, per_origin: usize, peers: &mut Vec<ReplyPeer>) {
-        let end = peers.len() + wanted;
-        let starves = now.saturating_duration_since(peer.progressed) >= STARVING;
-        let origins = self.feeds.iter_mut().filter_map(|feed| feed.offer(peer.addr, starves, per_origin));
-        peers.extend(origins.take(wanted).map(|addr| ReplyPeer { addr, peer_id: None }));
-        let free = end - peers.len();
-        let complete = free - self.leechers.len().min(wanted / 2).min(free);
-        peers.extend(self.seeders.draw(complete, peer).map(ReplyPeer::from));
-        self.hand_out_leechers(peer, end - peers.len(), peers);
-    }
-
-    fn hand_out_leechers(&self, peer: &Peer, wanted: usize, peers: &mut Vec<ReplyPeer>) {
-        peers.extend(self.leechers.draw(wanted, peer).map(ReplyPeer::from));
+    /// Who fetches nothing is told of leechers alone.
+    fn hand_out(&mut self, visit: &Visit<'_>, part: Part, is_counted: bool, out: &mut Handout) {
+        let Visit { request, addr, now, rules, .. } = *visit;
+        let wanted = request.num_want.map_or(NUM_WANT, |count| count as usize).min(rules.num_want_max);
+        let end = out.len() + wanted;
+        let draw = Draw::new(visit);
+        if part == Part::Leecher {
+            if let Some(more) = &mut self.more {
+                let origins = more.feeds.offer(addr, request.left, now, rules.leechers_per_origin);
+                origins.into_iter().take(wanted).for_each(|origin| out.push(origin));
+            }
+            let free = end - out.len();
+            let others = self.crowd().leechers - usize::from(is_counted);
+            let complete = free - others.min(wanted / 2).min(free);
+            draw.from(&self.v4.givers, self.more.as_ref().map(|more| &more.v6.givers), complete, out);
+        }
+        let v6 = self.more.as_ref().map(|more| &more.v6.leechers);
+        draw.from(&self.v4.leechers, v6, end - out.len(), out);
     }
 }
 
-impl From<&Peer> for ReplyPeer {
-    fn from(peer: &Peer) -> Self {
-        Self { addr: peer.addr, peer_id: Some(peer.peer_id) }
+impl More {
+    fn announced(&mut self, visit: &Visit<'_>, part: Part) {
+        let Visit { request, addr, .. } = *visit;
+        self.feeds.announced(addr, request.event);
+        if request.event == Event::Stopped {
+            self.left(addr);
+        } else {
+            if part != Part::Leecher {
+                self.feeds.wean(addr);
+            }
+            if let Some(ids) = &mut self.ids {
+                ids.insert(addr, request.peer_id);
+            }
+        }
+    }
+
+    fn left(&mut self, addr: SocketAddr) {
+        self.feeds.wean(addr);
+        if let Some(ids) = &mut self.ids {
+            ids.remove(&addr);
+        }
     }
 }

@@ -9,7 +9,7 @@ use nova_protocol::{
 };
 
 use super::Tracker;
-use crate::{events::Event, index::IndexError, leases::Renewal};
+use crate::{events::Event, index::IndexError, leases::Renewal, swarm::Store};
 
 impl Tracker {
     /// Starts or renews the lease of an origin.
@@ -116,7 +116,7 @@ impl Tracker {
             tracing::warn!(origin = id, "an origin has let its lease run out");
             self.want_repair();
             self.tell(Event::OriginGone { id: id.clone() });
-            let length = Duration::from_secs(self.config.lease_seconds);
+            let length = Duration::from_secs(self.settings().lease_seconds);
             self.index.put_origin(id, lease, unix_time(length)).await?;
         }
         Ok(())

@@ -20,8 +20,8 @@ impl Tracker {
     pub async fn move_tag(&self, reference: Reference, wish: MoveTag, now: Instant) -> Result<TagVersion, IndexError> {
         let MoveTag { info_hash, expected_version, pusher } = wish;
         let live = self.leases().candidates().into_iter().map(|origin| origin.id).collect();
-        let immutable = self.immutable.is_match(reference.to_string());
-        let min_replicas = self.config.min_replicas;
+        let immutable = self.settings().immutable.is_match(reference.to_string());
+        let min_replicas = self.settings().min_replicas;
         let wish = Move { reference, info_hash, expected_version, pusher, immutable, min_replicas, live };
         match self.index.move_tag(wish).await.map_err(|error| self.unless_starting(error, now))? {
             Moved::New(version) => {

@@ -9,6 +9,7 @@ use super::Tracker;
 use crate::{
     events::Event,
     index::{IndexError, TorrentRow},
+    swarm::Store,
 };
 
 impl Tracker {
@@ -60,7 +61,7 @@ impl Tracker {
             files,
             piece_length,
             private,
-            min_replicas: self.config.min_replicas,
+            min_replicas: self.settings().min_replicas,
             replicas: replicas.collect(),
             seeders: counts.complete.into(),
             leechers: counts.incomplete.into(),

@@ -9,13 +9,14 @@ use nova_protocol::{
     Metainfo,
     announce::{AnnounceReply, AnnounceRequest, Event, ReplyError},
 };
-use nova_tracker::Config;
+use nova_tracker::{Config, Listeners};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -24,6 +25,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub struct Running {
     pub announce: SocketAddr,
     pub http: SocketAddr,
+    /// Change them while it serves.
+    pub settings: watch::Sender<Config>,
     directory: TempDir,
     shutdown: DropGuard,
     served: JoinHandle<anyhow::Result<()>>,
@@ -39,15 +42,16 @@ impl Running {
     }
 
     pub async fn on(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { data_dir: directory.path().join("tracker"), ..Config::default() };
+        let (any, data_dir) = (SocketAddr::from(([127, 0, 0, 1], 0)), directory.path().join("tracker"));
+        let mut config = Config { announce_listen: any, http_listen: any, data_dir, ..Config::default() };
         change(&mut config);
-        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (announce, http) = (bind().await, bind().await);
-        let addrs = (announce.local_addr().unwrap(), http.local_addr().unwrap());
+        let listeners = Listeners::bind(&config).unwrap();
+        let addrs = (listeners.announce.local_addr().unwrap(), listeners.http.local_addr().unwrap());
+        let (settings, receiver) = watch::channel(config);
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
-        let served = tokio::spawn(async move { nova_tracker::serve(&config, announce, http, stop).await });
-        Self { announce: addrs.0, http: addrs.1, directory, shutdown: shutdown.drop_guard(), served }
+        let served = tokio::spawn(async move { nova_tracker::serve(receiver, listeners, stop).await });
+        Self { announce: addrs.0, http: addrs.1, settings, directory, shutdown: shutdown.drop_guard(), served }
     }
 
     /// Shuts down, and gives the directory to the next.
@@ -163,6 +167,8 @@ pub fn leecher(torrent: &Metainfo, port: u16) -> AnnounceRequest {
         no_peer_id: false,
         key: None,
         ip: None,
+        ipv4: None,
+        ipv6: None,
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod announce;
 mod harness;
+mod hostile;
 mod operators;
 mod origins;
 mod tags;
 mod torrents;
+mod udp;

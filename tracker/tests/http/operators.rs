@@ -22,8 +22,9 @@ async fn metrics_count_what_happens() {
     tracker.ask("/announce?nothing").await;
     let text = reqwest::get(tracker.url("/metrics")).await.unwrap().text().await.unwrap();
     for line in [
-        "nova_tracker_announces_total{event=\"started\"} 1\n",
+        "nova_tracker_announces_total{face=\"http\",family=\"ipv4\",event=\"started\"} 1\n",
         "nova_tracker_refusals_total{reason=\"malformed\"} 1\n",
+        "nova_tracker_announce_duration_seconds_count 1\n",
         "nova_tracker_swarms 1\n",
         "nova_tracker_peers{kind=\"leecher\"} 1\n",
     ] {

@@ -113,7 +113,7 @@ async fn a_deleted_torrent_is_let_go_and_no_longer_announced() {
     let (_, news) = tracker.get(&format!("/v1/origins/o/assignments?after={cursor}")).await;
     assert_eq!(news["assignments"], json!([{"info_hash": content.info_hash(), "hold": false}]));
     let refused = tracker.announce(&leecher(&content, 1001)).await;
-    assert!(matches!(refused, Err(ReplyError::Refused(_))));
+    assert!(matches!(refused, Err(ReplyError::Refused { .. })));
     assert_eq!(tracker.delete(&at(&content)).await.0, 404);
     let (_, history) = tracker.get("/v1/history/a:v1").await;
     assert_eq!(history["versions"][1]["torrent_name"], "a", "history outlives the torrent");
@@ -126,7 +126,7 @@ async fn peers_are_listed() {
     tracker.put_torrent(&content).await;
     tracker.announce(&leecher(&content, 1001)).await.unwrap();
     let (_, peers) = tracker.get(&format!("{}/peers", at(&content))).await;
-    let peer = json!({"addr": "127.0.0.1:1001", "peer_id": "-XX0000-000000001001", "left": 9});
+    let peer = json!({"addr": "127.0.0.1:1001", "complete": false});
     assert_eq!(peers, json!({"peers": [peer]}));
     assert_eq!(tracker.get(&format!("{}/peers", at(&torrent("b")))).await.0, 404);
 }
