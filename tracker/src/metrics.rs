@@ -58,7 +58,7 @@ pub enum Refusal {
     Full,
     /// All swarms at once, which the settings do not allow.
     FullScrape,
-    /// There are as many connections as there may be, and the client had not asked yet.
+    /// There were as many connections as there may be, and this was the oldest.
     Busy,
     /// A datagram with a connection id that is not its sender's.
     Unproven,

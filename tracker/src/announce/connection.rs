@@ -56,13 +56,13 @@ struct Rest {
 }
 
 impl Ends {
-    /// Answers the whole requests at the start of `input`, and closes after the first when they `must_close`.
-    fn answer(&self, input: &[u8], must_close: bool, scratch: &mut Scratch) -> Rest {
+    /// Answers the whole requests at the start of `input`.
+    fn answer(&self, input: &[u8], scratch: &mut Scratch) -> Rest {
         let mut used = 0;
         while scratch.out.len() < OUT {
             match Head::read(&input[used..]) {
                 Head::Whole(request) => {
-                    let closes = must_close || !request.keeps_alive;
+                    let closes = !request.keeps_alive;
                     let settings = self.tracker.settings();
                     let forwarded = request.forwarded.iter().copied();
                     let vantage = Vantage::through(self.client, self.server, forwarded, &settings.trusted_proxies);
@@ -87,7 +87,7 @@ impl Ends {
 /// Answers what a client has sent with his connection; `None` when that was all he wanted.
 ///
 /// Most clients connect for one question. Those cost no task, no timer and no entry in epoll.
-pub(super) fn greet(ends: Ends, stream: net::TcpStream, must_close: bool) -> Option<(net::TcpStream, Conversation)> {
+pub(super) fn greet(ends: Ends, stream: net::TcpStream) -> Option<(net::TcpStream, Conversation)> {
     let mut input = [0; READ];
     let length = match (&stream).read(&mut input) {
         Ok(0) => return None,
@@ -97,10 +97,10 @@ pub(super) fn greet(ends: Ends, stream: net::TcpStream, must_close: bool) -> Opt
     };
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.out.clear();
-        let rest = ends.answer(&input[..length], must_close, scratch);
+        let rest = ends.answer(&input[..length], scratch);
         let written = if scratch.out.is_empty() { 0 } else { (&stream).write(&scratch.out).unwrap_or(0) };
         let is_read = rest.used == length && length < READ;
-        if must_close && !rest.closes || rest.closes && is_read && written == scratch.out.len() {
+        if rest.closes && is_read && written == scratch.out.len() {
             return None;
         }
         let conversation = Conversation {
@@ -202,12 +202,12 @@ impl Conversation {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.out.clear();
             let rest = if self.held.is_empty() {
-                let rest = self.ends.answer(came, false, scratch);
+                let rest = self.ends.answer(came, scratch);
                 self.held.extend_from_slice(&came[rest.used..]);
                 rest
             } else {
                 self.held.extend_from_slice(came);
-                let rest = self.ends.answer(&self.held, false, scratch);
+                let rest = self.ends.answer(&self.held, scratch);
                 self.held.drain(..rest.used);
                 rest
             };

@@ -1,7 +1,8 @@
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use rustix::net::{
     SocketFlags, acceptfrom_with,
     sockopt::{Timeout, set_socket_timeout},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -34,6 +35,8 @@ struct Parts {
     listener: TcpListener,
     runtime: Handle,
     connections: TaskTracker,
+    /// Connections that outlasted their first request, oldest first, and some that have ended.
+    lasting: Mutex<VecDeque<AbortHandle>>,
     shutdown: CancellationToken,
 }
 
@@ -43,7 +46,8 @@ impl Server {
         listener.set_nonblocking(false)?;
         set_socket_timeout(&listener, Timeout::Recv, Some(LOOK))?;
         let (runtime, connections) = (Handle::current(), TaskTracker::new());
-        Ok(Self(Arc::new(Parts { tracker, listener, runtime, connections, shutdown })))
+        let lasting = Mutex::default();
+        Ok(Self(Arc::new(Parts { tracker, listener, runtime, connections, lasting, shutdown })))
     }
 
     /// A thread that accepts until shutdown.
@@ -74,20 +78,36 @@ impl Parts {
         }
     }
 
-    /// Beyond the limit, one question is answered if it is there already: idle connections keep nobody out.
     fn take(&self, stream: TcpStream, client: IpAddr) {
-        let is_full = self.connections.len() >= self.tracker.settings().connections_max as usize;
         // The address of this end matters to those who may be told of the tracker's own machine.
         let local = || stream.local_addr().map_or(client, |addr| addr.ip().to_canonical());
         let server = if client.is_loopback() { client } else { local() };
         let ends = Ends { tracker: Arc::clone(&self.tracker), client, server };
-        match greet(ends, stream, is_full) {
-            Some((stream, conversation)) if !is_full => {
-                self.connections.spawn_on(conversation.hold(stream, self.shutdown.clone()), &self.runtime);
-            }
-            Some(_) => self.tracker.metrics().refused(Refusal::Busy),
-            None => {}
+        if let Some((stream, conversation)) = greet(ends, stream) {
+            self.make_room();
+            let task = self.connections.spawn_on(conversation.hold(stream, self.shutdown.clone()), &self.runtime);
+            self.lasting().push_back(task.abort_handle());
         }
+    }
+
+    /// Ends the oldest connections when there are as many as there may be: a client that is cut off comes again, and
+    /// idle connections keep nobody out.
+    fn make_room(&self) {
+        let limit = self.tracker.settings().connections_max as usize;
+        let mut lasting = self.lasting();
+        if self.connections.len() >= limit
+            && let Some(oldest) = std::iter::from_fn(|| lasting.pop_front()).find(|task| !task.is_finished())
+        {
+            oldest.abort();
+            self.tracker.metrics().refused(Refusal::Busy);
+        }
+        if lasting.len() > limit + limit / 4 {
+            lasting.retain(|task| !task.is_finished());
+        }
+    }
+
+    fn lasting(&self) -> MutexGuard<'_, VecDeque<AbortHandle>> {
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

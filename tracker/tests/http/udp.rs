@@ -59,7 +59,7 @@ async fn on(addr: &str) -> Running {
     Running::with(|config| (config.announce_listen, config.open) = (addr, true)).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn clients_of_both_faces_find_each_other_at_one_port() {
     for (listen, host) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]")] {
         let tracker = on(listen).await;
@@ -73,7 +73,7 @@ async fn clients_of_both_faces_find_each_other_at_one_port() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_client_that_calls_both_families_one_name_is_found_in_both() {
     let tracker =
         Running::with(|config| (config.announce_listen, config.open) = ("[::]:0".parse().unwrap(), true)).await;
@@ -95,7 +95,7 @@ async fn a_client_that_calls_both_families_one_name_is_found_in_both() {
     assert_eq!(peers.iter().filter(|peer| peer.is_ipv6()).count(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn datagrams_count_completions_and_are_counted_in_scrapes() {
     let tracker = on("127.0.0.1:0").await;
     let (known, unknown) = (torrent("a"), torrent("b"));
@@ -110,14 +110,14 @@ async fn datagrams_count_completions_and_are_counted_in_scrapes() {
     assert_eq!(counts, [(0, 0, 0), (1, 1, 1)]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_unlisted_info_hash_is_an_error() {
     let tracker = Running::start().await;
     let refused = Client::of(&tracker).announce(leecher(&torrent("a"), 1001));
     assert!(matches!(refused, Reply::Error { transaction_id: 2, message } if message.contains("does not know")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_has_not_proved_his_address_is_never_sent_more_than_he_sent() {
     let tracker = on("127.0.0.1:0").await;
     let client = Client::of(&tracker);
@@ -136,7 +136,7 @@ async fn who_has_not_proved_his_address_is_never_sent_more_than_he_sent() {
     assert!(is_empty, "the forged announce was not taken");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn malformed_datagrams_are_dropped_and_counted() {
     let tracker = on("127.0.0.1:0").await;
     let client = Client::of(&tracker);
@@ -153,7 +153,7 @@ async fn malformed_datagrams_are_dropped_and_counted() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn peers_of_the_trackers_machine_are_named_as_the_client_reaches_them() {
     let Some(own) = own_address() else { panic!("this machine has no address but loopback") };
     let tracker =
