@@ -132,8 +132,10 @@ impl Member {
 
 fn aria2(source: &OsStr, folder: &Path, port: u16, limit: Option<u32>) -> Command {
     let mut command = stock("aria2c", "aria2");
-    command.args(["--no-conf", "--interface=127.0.0.1", "--disable-ipv6", "--bt-enable-lpd=false"]);
-    command.args(["--enable-dht=false", "--enable-dht6=false", "--enable-peer-exchange=false"]);
+    command.args(["--no-conf", "--interface=lo", "--bt-enable-lpd=false"]);
+    // It asks trackers over UDP from the socket of its DHT, which knows nobody here.
+    command.args(["--enable-dht=true", "--enable-dht6=false", "--enable-peer-exchange=false"]);
+    command.arg(format!("--dht-listen-port={port}"));
     // What is there already is looked at, and seeded without end.
     command.args(["--check-integrity", "--seed-ratio=0", "--file-allocation=none", "--disk-cache=0"]);
     command.args(["--console-log-level=info", "--show-console-readout=false", "--summary-interval=0"]);
@@ -146,8 +148,9 @@ fn aria2(source: &OsStr, folder: &Path, port: u16, limit: Option<u32>) -> Comman
 fn transmission(home: &Path, source: &OsStr, folder: &Path, ports: [u16; 2], limit: Option<u32>) -> Command {
     let [port, control] = ports;
     let settings = json!({
-        "bind-address-ipv4": "127.0.0.1",
-        "bind-address-ipv6": "::1",
+        // Bound to an address of one family, it reaches trackers of that family alone.
+        "bind-address-ipv4": "0.0.0.0",
+        "bind-address-ipv6": "::",
         "peer-port": port,
         "rpc-bind-address": "127.0.0.1",
         "rpc-port": control,

@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -32,7 +32,10 @@ pub fn program(name: &str) -> PathBuf {
 ///
 /// Its port is below those that the kernel gives to whoever dials, since one of those may be taken before it is used.
 pub fn free_addr() -> SocketAddr {
-    let free = |port| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr()).ok();
+    let free = |port| {
+        let _datagrams = UdpSocket::bind(("127.0.0.1", port)).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr()).ok()
+    };
     std::iter::repeat_with(|| rand::rng().random_range(10_000..32_768)).find_map(free).unwrap()
 }
 

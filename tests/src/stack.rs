@@ -1,5 +1,5 @@
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -44,7 +44,12 @@ impl Stack {
 
     /// A tracker with these settings on top of the defaults, ready.
     pub fn tracker_alone(settings: &[(&'static str, String)]) -> Self {
-        let (announce, http) = (free_addr(), free_addr());
+        Self::tracker_at(free_addr().ip(), settings)
+    }
+
+    /// The same, announced to at an address of loopback.
+    pub fn tracker_at(host: IpAddr, settings: &[(&'static str, String)]) -> Self {
+        let (announce, http) = (SocketAddr::new(host, free_addr().port()), free_addr());
         let mut stack = Self {
             home: tempfile::tempdir().unwrap(),
             tracker: TrackerClient::new(&http.to_string()).unwrap(),
@@ -155,6 +160,16 @@ impl Stack {
     /// The tracker's announce URL.
     pub fn announce_url(&self) -> String {
         format!("http://{}/announce", self.announce)
+    }
+
+    /// Where the tracker is announced to.
+    pub fn announce_addr(&self) -> SocketAddr {
+        self.announce
+    }
+
+    /// The tracker's metrics, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        String::from_utf8(self.get("/metrics")).unwrap()
     }
 
     /// The tracker's HTTP face.

@@ -136,7 +136,7 @@ fn as_counted(stack: &Stack, info_hash: InfoHash, member: &Member, expected: (u6
     let peers = stack.peers(info_hash);
     let listed = peers.iter().find(|peer| peer.addr.port() == member.port);
     match listed {
-        Some(peer) if found == expected && (peer.left == 0) == (expected.1 == 0) => Ok(()),
+        Some(peer) if found == expected && peer.complete == (expected.1 == 0) => Ok(()),
         _ => Err(format!("{found:?}, {peers:?}")),
     }
 }

@@ -31,7 +31,7 @@ def show(args):
 def join(args):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     settings = {
-        "listen_interfaces": f"127.0.0.1:{args.port}",
+        "listen_interfaces": f"127.0.0.1:{args.port},[::1]:{args.port}",
         "allow_multiple_connections_per_ip": True,
         "download_rate_limit": args.limit,
         "rate_limit_ip_overhead": False,
