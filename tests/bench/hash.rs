@@ -1,5 +1,6 @@
 //! Hashes one file with `mktorrent` and with nova in turns, and prints both rates.
 
+mod content;
 mod measure;
 
 use std::{
@@ -12,7 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use measure::{median, rate, write_content};
+use content::{rate, write_content};
+use measure::median;
 use nova_protocol::{InfoHash, Metainfo, PieceLength};
 use nova_seeder::create::{Options, create};
 use tokio_util::sync::CancellationToken;

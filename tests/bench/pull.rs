@@ -1,6 +1,7 @@
 //! Pulls one file from one seeder over loopback: with nova, with librqbit alone, with libtorrent alone, and with
 //! libtorrent from nova's origin, in turns, and prints the rates.
 
+mod content;
 mod libtorrent;
 mod measure;
 mod rqbit;
@@ -14,7 +15,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use measure::{median, rate, write_content};
+use content::{rate, write_content};
+use measure::median;
 use nova_seeder::create::{Options, create};
 use nova_tests::{Process, Stack, eventually, free_addr};
 use tokio_util::sync::CancellationToken;

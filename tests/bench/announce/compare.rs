@@ -50,7 +50,8 @@ impl Face {
 
 /// Measures every server that has this face, and prints the table.
 pub fn run(bench: &Bench, face: Face) -> Result<()> {
-    let (mut found, mut missing): (Vec<(Kind, PathBuf)>, Vec<(Kind, String)>) = Default::default();
+    let mut found: Vec<(Kind, PathBuf)> = Vec::new();
+    let mut missing: Vec<(Kind, String)> = Vec::new();
     for &kind in face.servers() {
         match kind.find(&bench.programs) {
             Ok(program) => found.push((kind, program)),
@@ -86,7 +87,7 @@ fn measure(bench: &Bench, face: Face, server: &Server) -> Result<Round> {
     let mut peers = peers::any();
     let before = server.processor_time()?;
     let mut full = face.run(&load, &mut peers)?;
-    let used = (server.processor_time()? - before).as_secs_f64();
+    let used = server.processor_time()?.saturating_sub(before).as_secs_f64();
     let mut half = face.run(&Load { pace: Some(full.rate() / 2.0), ..load }, &mut peers)?;
     Ok(Round {
         rate: full.rate(),

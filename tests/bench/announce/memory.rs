@@ -18,7 +18,7 @@ const PEERS: u32 = 1_000_000;
 const SWARMS: [u32; 3] = [1000, 200_000, 1_000_000];
 
 /// Measures every server, and prints the table.
-pub fn run(bench: &Bench) -> Result<()> {
+pub fn run(bench: &Bench) {
     println!("\nResident memory of {PEERS} IPv4 peers, in bytes for each\n");
     println!("| | {} |", SWARMS.map(|swarms| format!("in {swarms} swarms")).join(" | "));
     println!("|---|{}", "---|".repeat(SWARMS.len()));
@@ -39,7 +39,6 @@ pub fn run(bench: &Bench) -> Result<()> {
         }
         println!("| {} | {} |", kind.name(), cells.join(" | "));
     }
-    Ok(())
 }
 
 /// Bytes for each peer, by UDP where the server has it, since that is quicker.

@@ -92,7 +92,7 @@ impl Scratch {
         let head =
             tracker.swarms().announce(Call { request: &request, addr, now, one_family: false }, &mut self.handout)?;
         if vantage.proxied {
-            self.announce_other_family(tracker, &request, addr, now);
+            announce_other_family(tracker, &request, addr, now);
         }
         let settings = tracker.settings();
         let warning = (!settings.warning.is_empty()).then_some(&*settings.warning);
@@ -115,17 +115,6 @@ impl Scratch {
         Ok(())
     }
 
-    /// A peer says what else it is called (BEP 7), which is believed where its address is.
-    fn announce_other_family(&self, tracker: &Tracker, request: &AnnounceRequest, addr: SocketAddr, now: Instant) {
-        let others = [request.ipv4.map(SocketAddr::V4), request.ipv6.map(SocketAddr::V6)];
-        let request = AnnounceRequest { num_want: Some(0), ..request.clone() };
-        for other in others.into_iter().flatten().filter(|other| other.is_ipv4() != addr.is_ipv4()) {
-            let call = Call { request: &request, addr: other, now, one_family: false };
-            // Where the first address got in, the second one can only be too many.
-            let _ = tracker.swarms().announce(call, &mut Handout::default());
-        }
-    }
-
     /// Info hashes that are not in the index are left out (BEP 48).
     fn scrape(&mut self, tracker: &Tracker, query: &[u8]) -> Result<(), Refused> {
         let swarms = tracker.swarms();
@@ -139,5 +128,16 @@ impl Scratch {
         }
         tracker.metrics().scraped(Face::Http);
         Ok(())
+    }
+}
+
+/// A peer says what else it is called (BEP 7), which is believed where its address is.
+fn announce_other_family(tracker: &Tracker, request: &AnnounceRequest, addr: SocketAddr, now: Instant) {
+    let others = [request.ipv4.map(SocketAddr::V4), request.ipv6.map(SocketAddr::V6)];
+    let request = AnnounceRequest { num_want: Some(0), ..request.clone() };
+    for other in others.into_iter().flatten().filter(|other| other.is_ipv4() != addr.is_ipv4()) {
+        let call = Call { request: &request, addr: other, now, one_family: false };
+        // Where the first address got in, the second one can only be too many.
+        let _ = tracker.swarms().announce(call, &mut Handout::default());
     }
 }

@@ -121,7 +121,7 @@ impl Parts {
         let call = Call { request: &request, addr, now, one_family: true };
         match self.tracker.swarms().announce(call, &mut scratch.handout) {
             Ok(head) => {
-                self.vantage(client.ip(), &scratch.handout).see(&mut scratch.handout);
+                vantage(client.ip(), &scratch.handout).see(&mut scratch.handout);
                 match addr {
                     SocketAddr::V4(_) => write_announce(transaction_id, &head, &scratch.handout.v4, &mut scratch.out),
                     SocketAddr::V6(_) => write_announce(transaction_id, &head, &scratch.handout.v6, &mut scratch.out),
@@ -134,14 +134,14 @@ impl Parts {
             }
         }
     }
+}
 
-    /// Datagrams do not say at which of its addresses they reached this machine; the route back does, and is asked for
-    /// only when an answer depends on it.
-    fn vantage(&self, client: IpAddr, handout: &Handout) -> Vantage {
-        let depends = !client.is_loopback() && handout.addrs().any(|addr| addr.ip().is_loopback());
-        let server = if depends { route_to(client).unwrap_or(client) } else { client };
-        Vantage { client, server, proxied: false }
-    }
+/// Datagrams do not say at which of its addresses they reached this machine; the route back does, and is asked for
+/// only when an answer depends on it.
+fn vantage(client: IpAddr, handout: &Handout) -> Vantage {
+    let depends = !client.is_loopback() && handout.addrs().any(|addr| addr.ip().is_loopback());
+    let server = if depends { route_to(client).unwrap_or(client) } else { client };
+    Vantage { client, server, proxied: false }
 }
 
 fn route_to(client: IpAddr) -> io::Result<IpAddr> {

@@ -173,7 +173,9 @@ impl Swarm {
         let end = (start + amount).saturating_sub(v4_slots);
         let start = start.saturating_sub(v4_slots);
         more.v6.expire(start, end - start, now, |addr| gone.push(CompactAddr::V6(addr).into()));
-        gone.into_iter().for_each(|addr| more.left(addr));
+        for addr in gone {
+            more.left(addr);
+        }
         end < v6_slots
     }
 

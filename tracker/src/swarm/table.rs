@@ -211,7 +211,7 @@ mod tests {
 
     fn record(number: u16) -> Record<6> {
         let [high, low] = number.to_be_bytes();
-        let mark = Mark::new(&PeerId::from([high; 20]), number % 5 == 0);
+        let mark = Mark::new(&PeerId::from([high; 20]), number.is_multiple_of(5));
         Record { addr: [10, 0, high, low, 1, 1], mark, joined: Tick::ZERO, expires: Tick::ZERO }
     }
 
@@ -229,19 +229,16 @@ mod tests {
         let mut there = HashSet::new();
         for step in 0..20_000u32 {
             let number = u16::try_from(step.wrapping_mul(2_654_435_761) >> 23).unwrap();
-            match table.find(&record(number).addr) {
-                Some(place) => {
-                    assert!(there.remove(&number), "{number} was there");
-                    table.remove(place);
-                }
-                None => {
-                    assert!(there.insert(number), "{number} was not there");
-                    table.insert(record(number));
-                }
+            if let Some(place) = table.find(&record(number).addr) {
+                assert!(there.remove(&number), "{number} was there");
+                table.remove(place);
+            } else {
+                assert!(there.insert(number), "{number} was not there");
+                table.insert(record(number));
             }
             assert_eq!(table.len(), there.len());
         }
-        let partial = there.iter().filter(|number| **number % 5 == 0).count();
+        let partial = there.iter().filter(|number| number.is_multiple_of(5)).count();
         assert_eq!((table.iter().count(), table.partial()), (there.len(), partial));
         assert!(there.iter().all(|number| table.find(&record(*number).addr).is_some()));
     }
@@ -272,7 +269,9 @@ mod tests {
             table.draw(10, rand::random(), |_| true, &mut drawn);
         }
         let mut counts = HashMap::new();
-        drawn.iter().for_each(|addr| *counts.entry(addr).or_insert(0u32) += 1);
+        for addr in &drawn {
+            *counts.entry(addr).or_insert(0u32) += 1;
+        }
         // 667 are expected of each; six standard deviations are 153.
         assert_eq!(counts.len(), 300);
         assert!(counts.values().all(|count| (500..830).contains(count)), "{counts:?}");

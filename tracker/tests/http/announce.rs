@@ -4,7 +4,7 @@ use crate::harness::{Running, eventually, leecher, raw, torrent};
 
 #[tokio::test]
 async fn two_leechers_find_each_other() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = torrent("a");
     tracker.put_torrent(&content).await;
     let first = tracker.announce(&leecher(&content, 1001)).await.unwrap();
@@ -17,14 +17,14 @@ async fn two_leechers_find_each_other() {
 
 #[tokio::test]
 async fn an_unknown_info_hash_is_refused_with_status_200() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let refused = tracker.announce(&leecher(&torrent("a"), 1001)).await;
     assert!(matches!(refused, Err(ReplyError::Refused { reason, .. }) if reason.contains("does not know")));
 }
 
 #[tokio::test]
 async fn an_open_tracker_takes_every_info_hash() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let content = torrent("a");
     tracker.announce(&leecher(&content, 1001)).await.unwrap();
     assert_eq!(tracker.announce(&leecher(&content, 1002)).await.unwrap().peers.len(), 1);
@@ -32,7 +32,7 @@ async fn an_open_tracker_takes_every_info_hash() {
 
 #[tokio::test]
 async fn stopped_takes_effect_at_once() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let content = torrent("a");
     tracker.announce(&leecher(&content, 1001)).await.unwrap();
     let stopped = AnnounceRequest { event: Event::Stopped, ..leecher(&content, 1001) };
@@ -42,7 +42,7 @@ async fn stopped_takes_effect_at_once() {
 
 #[tokio::test]
 async fn peers_come_as_dictionaries_when_asked_for() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let content = torrent("a");
     let asker = AnnounceRequest { compact: false, ..leecher(&content, 1002) };
     let ask = async || tracker.ask(&format!("/announce?{}", asker.to_query())).await;
@@ -55,7 +55,7 @@ async fn peers_come_as_dictionaries_when_asked_for() {
 
 #[tokio::test]
 async fn hostile_queries_get_a_failure_reason() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for query in
         ["", "?", "?&&&", "?info_hash=%", "?info_hash=short&port=1&left=1", "?%00=%ff&port=0x10", "?port=1&port"]
     {
@@ -74,18 +74,18 @@ async fn a_claimed_address_counts_from_configured_proxies_alone() {
         tracker.announce(&claims).await.unwrap();
         tracker.announce(&leecher(&content, 1002)).await.unwrap().peers[0].to_string()
     };
-    let closed = Running::with(|config| config.open = true).await;
+    let closed = Running::with(|config| config.open = true);
     assert_eq!(told(&closed).await, "127.0.0.1:1001");
     let behind_proxy = Running::with(|config| {
         config.open = true;
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     });
-    assert_eq!(told(&behind_proxy.await).await, "[2001:db8::7]:1001");
+    assert_eq!(told(&behind_proxy).await, "[2001:db8::7]:1001");
 }
 
 #[tokio::test]
 async fn live_origins_are_handed_out_without_announcing() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     let answer = tracker.announce(&leecher(&content, 1001)).await.unwrap();
     assert_eq!(answer.peers, ["127.0.0.1:9".parse().unwrap()]);
@@ -94,7 +94,7 @@ async fn live_origins_are_handed_out_without_announcing() {
 
 #[tokio::test]
 async fn a_scrape_counts_listed_swarms_and_leaves_out_others() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (known, unknown) = (torrent("a"), torrent("b"));
     tracker.put_torrent(&known).await;
     tracker.announce(&AnnounceRequest { left: 0, event: Event::Completed, ..leecher(&known, 1001) }).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_scrape_counts_listed_swarms_and_leaves_out_others() {
 
 #[tokio::test]
 async fn a_connection_serves_one_announce_after_the_other() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let one = format!("GET /announce?{} HTTP/1.1\r\nHost: x\r\n", leecher(&torrent("a"), 1001).to_query());
     let answers = raw(tracker.announce, format!("{one}\r\n{one}Connection: close\r\n\r\n").as_bytes()).await;
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
@@ -117,7 +117,7 @@ async fn a_connection_serves_one_announce_after_the_other() {
 
 #[tokio::test]
 async fn requests_without_end_are_cut_off() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let long = [b"GET /announce?".to_vec(), vec![b'a'; 1 << 20]].concat();
     let answer = raw(tracker.announce, &long).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
@@ -127,14 +127,14 @@ async fn requests_without_end_are_cut_off() {
 
 #[tokio::test]
 async fn the_announce_listener_does_not_show_the_index() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let answer = reqwest::get(format!("http://{}/v1/tags", tracker.announce)).await.unwrap();
     assert_eq!(answer.status(), 404);
 }
 
 #[tokio::test]
 async fn a_refusal_says_when_to_come_again() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let retry = async |query: &str| match AnnounceReply::parse(&tracker.ask(&format!("/announce?{query}")).await) {
         Err(ReplyError::Refused { retry, .. }) => retry,
         other => panic!("{other:?}"),
@@ -145,7 +145,7 @@ async fn a_refusal_says_when_to_come_again() {
 
 #[tokio::test]
 async fn new_settings_hold_at_once_and_swarms_stay() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (listed, allowed) = (torrent("a"), torrent("b"));
     tracker.put_torrent(&listed).await;
     tracker.announce(&leecher(&listed, 1001)).await.unwrap();
@@ -167,19 +167,19 @@ async fn new_settings_hold_at_once_and_swarms_stay() {
 
 #[tokio::test]
 async fn a_full_scrape_is_answered_where_the_settings_allow_it() {
-    let tracker = Running::with(|config| (config.open, config.full_scrape) = (true, true)).await;
+    let tracker = Running::with(|config| (config.open, config.full_scrape) = (true, true));
     for name in ["a", "b"] {
         tracker.announce(&leecher(&torrent(name), 1001)).await.unwrap();
     }
     let answer = String::from_utf8_lossy(&tracker.ask("/scrape").await).into_owned();
     assert_eq!(answer.matches("10:incompletei1e").count(), 2);
-    let closed = Running::start().await;
+    let closed = Running::start();
     assert!(String::from_utf8_lossy(&closed.ask("/scrape").await).contains("failure reason"));
 }
 
 #[tokio::test]
 async fn a_partial_seed_is_no_downloader() {
-    let tracker = Running::with(|config| (config.open, config.full_scrape) = (true, true)).await;
+    let tracker = Running::with(|config| (config.open, config.full_scrape) = (true, true));
     let content = torrent("a");
     tracker.announce(&AnnounceRequest { event: Event::Paused, ..leecher(&content, 1001) }).await.unwrap();
     let answer = tracker.announce(&leecher(&content, 1002)).await.unwrap();
@@ -193,8 +193,7 @@ async fn a_proxy_may_name_the_other_family_too() {
     let tracker = Running::with(|config| {
         config.open = true;
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
-    })
-    .await;
+    });
     let content = torrent("a");
     let both = AnnounceRequest { ipv6: Some("[2001:db8::7]:1001".parse().unwrap()), ..leecher(&content, 1001) };
     tracker.announce(&both).await.unwrap();

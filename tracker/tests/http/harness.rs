@@ -33,15 +33,15 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn start() -> Self {
-        Self::with(|_| ()).await
+    pub fn start() -> Self {
+        Self::with(|_| ())
     }
 
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::on(TempDir::new().unwrap(), change).await
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(TempDir::new().unwrap(), change)
     }
 
-    pub async fn on(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    pub fn on(directory: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let (any, data_dir) = (SocketAddr::from(([127, 0, 0, 1], 0)), directory.path().join("tracker"));
         let mut config = Config { announce_listen: any, http_listen: any, data_dir, ..Config::default() };
         change(&mut config);

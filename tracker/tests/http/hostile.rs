@@ -16,7 +16,7 @@ async fn metric(tracker: &Running, line: &str) -> u64 {
 
 #[tokio::test]
 async fn idle_connections_beyond_the_limit_keep_nobody_out() {
-    let tracker = Running::with(|config| (config.open, config.connections_max) = (true, 8)).await;
+    let tracker = Running::with(|config| (config.open, config.connections_max) = (true, 8));
     let mut idle = Vec::new();
     for _ in 0..64 {
         idle.push(TcpStream::connect(tracker.announce).await.unwrap());
@@ -29,7 +29,7 @@ async fn idle_connections_beyond_the_limit_keep_nobody_out() {
 
 #[tokio::test]
 async fn a_request_that_comes_byte_by_byte_is_answered() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let mut stream = TcpStream::connect(tracker.announce).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let query = leecher(&torrent("a"), 1001).to_query();
@@ -43,7 +43,7 @@ async fn a_request_that_comes_byte_by_byte_is_answered() {
 
 #[tokio::test]
 async fn a_thousand_pipelined_requests_are_answered_in_order_however_slowly_they_are_read() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let content = torrent("a");
     for peer in 1..200 {
         tracker.announce(&leecher(&content, peer)).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_thousand_pipelined_requests_are_answered_in_order_however_slowly_they
 
 #[tokio::test]
 async fn a_flood_of_unknown_info_hashes_leaves_no_swarms() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for number in 0..500 {
         let refused = tracker.announce(&leecher(&torrent(&format!("unknown-{number}")), 1001)).await;
         assert!(refused.is_err());
@@ -89,7 +89,7 @@ async fn a_flood_of_unknown_info_hashes_leaves_no_swarms() {
 
 #[tokio::test]
 async fn an_open_tracker_is_full_at_its_limits() {
-    let tracker = Running::with(|config| (config.open, config.swarms_max, config.peers_max) = (true, 2, 3)).await;
+    let tracker = Running::with(|config| (config.open, config.swarms_max, config.peers_max) = (true, 2, 3));
     let announce = async |name: &str, port| tracker.announce(&leecher(&torrent(name), port)).await;
     announce("a", 1001).await.unwrap();
     announce("b", 1001).await.unwrap();
@@ -101,7 +101,7 @@ async fn an_open_tracker_is_full_at_its_limits() {
 
 #[tokio::test]
 async fn what_is_no_question_is_refused_with_a_status() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for (request, status) in [
         ("POST /announce HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "405"),
         ("GET / HTTP/1.1\r\n\r\n", "404"),
@@ -116,7 +116,7 @@ async fn what_is_no_question_is_refused_with_a_status() {
 
 #[tokio::test]
 async fn characters_that_need_no_encoding_are_read_as_they_are() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     let query = b"info_hash=~!*()'$,;:@/?-._[]|^&peer_id=-XX0000-~!*()'$,;:@.&port=1&left=1";
     let request = [b"GET /announce?", &query[..], b" HTTP/1.0\r\n\r\n"].concat();
     let answer = raw(tracker.announce, &request).await;
@@ -126,7 +126,7 @@ async fn characters_that_need_no_encoding_are_read_as_they_are() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_in_the_middle_is_no_trouble() {
-    let tracker = Running::with(|config| config.open = true).await;
+    let tracker = Running::with(|config| config.open = true);
     for _ in 0..50 {
         let mut stream = TcpStream::connect(tracker.announce).await.unwrap();
         stream.write_all(b"GET /announce?info_hash=").await.unwrap();

@@ -8,7 +8,7 @@ use crate::harness::{Running, code, eventually, leecher, message, raw};
 
 #[tokio::test]
 async fn health_and_readiness_answer() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for path in ["/health", "/readiness"] {
         assert_eq!(reqwest::get(tracker.url(path)).await.unwrap().status(), 200);
     }
@@ -16,7 +16,7 @@ async fn health_and_readiness_answer() {
 
 #[tokio::test]
 async fn metrics_count_what_happens() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.announce(&leecher(&content, 1001)).await.unwrap();
     tracker.ask("/announce?nothing").await;
@@ -34,7 +34,7 @@ async fn metrics_count_what_happens() {
 
 #[tokio::test]
 async fn events_tell_of_a_moved_tag() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     let mut events = reqwest::get(tracker.url("/v1/events")).await.unwrap();
     assert_eq!(events.headers()["content-type"], "text/event-stream");
@@ -49,7 +49,7 @@ async fn events_tell_of_a_moved_tag() {
 
 #[tokio::test]
 async fn the_dashboard_lists_tags_and_origins() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("<b>&").await;
     tracker.move_tag("models/demo:v1", &content).await;
     let page = reqwest::get(tracker.url("/")).await.unwrap();
@@ -64,7 +64,7 @@ async fn the_dashboard_lists_tags_and_origins() {
 
 #[tokio::test]
 async fn other_paths_and_methods_have_their_own_status() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for path in ["/nothing", "/v1", "/v1/torrents", "/v1/origins/a/b/c", "/v2/tags"] {
         let (status, answer) = tracker.get(path).await;
         assert_eq!((status.as_u16(), code(&answer)), (404, "not_found"), "{path}");
@@ -78,14 +78,14 @@ async fn other_paths_and_methods_have_their_own_status() {
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let answer = raw(tracker.http, b"HEAD /v1/tags HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait() {
-    let tracker = Running::with(|config| config.connections_max = 2).await;
+    let tracker = Running::with(|config| config.connections_max = 2);
     let idle = [TcpStream::connect(tracker.http).await.unwrap(), TcpStream::connect(tracker.http).await.unwrap()];
     let get = |path: &str| reqwest::get(tracker.url(path));
     let waiting = tokio::time::timeout(Duration::from_millis(300), get("/health")).await;
@@ -96,7 +96,7 @@ async fn connections_beyond_the_limit_wait() {
 
 #[tokio::test]
 async fn shutdown_refuses_new_connections_and_ends() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     assert_eq!(tracker.put("/v1/origins/o", json!({})).await.0, 400);
     let http = tracker.http;
     let idle = TcpStream::connect(http).await.unwrap();
@@ -107,7 +107,7 @@ async fn shutdown_refuses_new_connections_and_ends() {
 
 #[tokio::test]
 async fn several_trackers_live_in_one_process() {
-    let (one, other) = tokio::join!(Running::start(), Running::start());
+    let (one, other) = (Running::start(), Running::start());
     let content = one.replicated("a").await;
     one.move_tag("a:v1", &content).await;
     assert_eq!(other.get("/v1/tags/a:v1").await.0, 404);
@@ -115,7 +115,7 @@ async fn several_trackers_live_in_one_process() {
 
 #[tokio::test]
 async fn json_that_a_page_of_another_site_could_send_is_refused() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (old, new) = (tracker.replicated("old").await, tracker.replicated("new").await);
     tracker.move_tag("a:v1", &old).await;
     tracker.move_tag("a:v1", &new).await;

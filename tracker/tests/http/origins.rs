@@ -20,7 +20,7 @@ async fn holders(tracker: &Tracker, torrent: &nova_protocol::Metainfo) -> String
 
 #[tokio::test]
 async fn unspecified_addresses_are_the_ones_that_the_lease_comes_from() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let said = json!({"peer_addr": "0.0.0.0:1", "fetch_addr": "[::]:2", "http_addr": "10.9.8.7:3", "free_bytes": 4});
     let (_, granted) = tracker.put("/v1/origins/o-1.a_b", said).await;
     assert_eq!(granted, json!({"lease_seconds": 10}));
@@ -32,7 +32,7 @@ async fn unspecified_addresses_are_the_ones_that_the_lease_comes_from() {
 
 #[tokio::test]
 async fn bad_origins_are_refused() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let good = json!({"peer_addr": "0.0.0.0:1", "fetch_addr": "0.0.0.0:2", "http_addr": "0.0.0.0:3", "free_bytes": 4});
     for id in ["a%20b", "a%2Fb", "%00", &"x".repeat(65), ""] {
         assert_eq!(tracker.put(&format!("/v1/origins/{id}"), good.clone()).await.0, 400, "{id}");
@@ -46,7 +46,7 @@ async fn bad_origins_are_refused() {
 
 #[tokio::test]
 async fn a_long_poll_is_answered_as_soon_as_there_is_news() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     tracker.lease("o", 9).await;
     let content = torrent("a");
     let poll = tracker.get("/v1/origins/o/assignments?after=0");
@@ -61,7 +61,7 @@ async fn a_long_poll_is_answered_as_soon_as_there_is_news() {
 
 #[tokio::test]
 async fn a_long_poll_ends_at_shutdown() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     tracker.lease("o", 9).await;
     let url = tracker.url("/v1/origins/o/assignments?after=0&wait=60");
     let poll = tokio::spawn(reqwest::get(url));
@@ -77,7 +77,7 @@ async fn a_long_poll_ends_at_shutdown() {
 
 #[tokio::test]
 async fn a_report_for_what_is_not_assigned_is_refused() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = torrent("a");
     tracker.put_torrent(&content).await;
     let (status, answer) = tracker.report("o", &content, "complete").await;
@@ -87,7 +87,7 @@ async fn a_report_for_what_is_not_assigned_is_refused() {
 
 #[tokio::test]
 async fn progress_of_a_replica_is_told() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     tracker.lease("o", 9).await;
     let content = torrent("a");
     tracker.put_torrent(&content).await;
@@ -195,9 +195,9 @@ async fn a_tag_waits_for_origins_after_a_restart() {
 
 #[tokio::test]
 async fn a_tracker_that_starts_says_to_try_again() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
-    let tracker = Running::on(tracker.stop().await, |_| ()).await;
+    let tracker = Running::on(tracker.stop().await, |_| ());
     let (status, answer) = tracker.move_tag("a:v1", &content).await;
     assert_eq!((status.as_u16(), code(&answer)), (503, "starting"));
     assert!(message(&answer).ends_with("try again in 10 s"), "{answer}");

@@ -5,7 +5,7 @@ use crate::harness::{Running, at, code, message, torrent};
 
 #[tokio::test]
 async fn a_tag_moves_and_keeps_its_history() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (old, new) = (tracker.replicated("old").await, tracker.replicated("new").await);
     let (status, first) = tracker.move_tag("models/demo:v1", &old).await;
     assert_eq!((status.as_u16(), &first["version"], &first["torrent_name"]), (200, &json!(1), &json!("old")));
@@ -21,7 +21,7 @@ async fn a_tag_moves_and_keeps_its_history() {
 
 #[tokio::test]
 async fn moving_a_tag_to_where_it_is_changes_nothing() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     for _ in 0..2 {
         assert_eq!(tracker.move_tag("a:v1", &content).await.1["version"], 1);
@@ -30,7 +30,7 @@ async fn moving_a_tag_to_where_it_is_changes_nothing() {
 
 #[tokio::test]
 async fn a_reference_may_be_percent_encoded_and_may_lack_a_tag() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.move_tag("%D0%BC/a:latest", &content).await;
     for path in ["/v1/tags/м/a:latest", "/v1/tags/%d0%bc%2Fa%3alatest", "/v1/tags/%D0%BC/a"] {
@@ -41,7 +41,7 @@ async fn a_reference_may_be_percent_encoded_and_may_lack_a_tag() {
 
 #[tokio::test]
 async fn a_tag_does_not_move_before_the_content_is_replicated() {
-    let tracker = Running::with(|config| config.min_replicas = 2).await;
+    let tracker = Running::with(|config| config.min_replicas = 2);
     let content = tracker.replicated("a").await;
     let (status, answer) = tracker.move_tag("a:v1", &content).await;
     assert_eq!((status.as_u16(), code(&answer)), (409, "not_replicated"));
@@ -51,14 +51,14 @@ async fn a_tag_does_not_move_before_the_content_is_replicated() {
 
 #[tokio::test]
 async fn an_unknown_torrent_cannot_be_tagged() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (status, answer) = tracker.move_tag("a:v1", &torrent("a")).await;
     assert_eq!((status.as_u16(), code(&answer)), (404, "not_found"));
 }
 
 #[tokio::test]
 async fn compare_and_set_says_what_is_there() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (old, new) = (tracker.replicated("old").await, tracker.replicated("new").await);
     let set = async |info_hash, expected: u64| {
         tracker.put("/v1/tags/a:v1", json!({"info_hash": info_hash, "expected_version": expected})).await
@@ -74,7 +74,7 @@ async fn compare_and_set_says_what_is_there() {
 
 #[tokio::test]
 async fn an_immutable_tag_is_set_once() {
-    let tracker = Running::with(|config| config.immutable_tags = vec!["release/*".into()]).await;
+    let tracker = Running::with(|config| config.immutable_tags = vec!["release/*".into()]);
     let (old, new) = (tracker.replicated("old").await, tracker.replicated("new").await);
     assert_eq!(tracker.move_tag("release/a/b:v1", &old).await.0, 200);
     let (status, answer) = tracker.move_tag("release/a/b:v1", &new).await;
@@ -84,7 +84,7 @@ async fn an_immutable_tag_is_set_once() {
 
 #[tokio::test]
 async fn a_rollback_is_a_new_version() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let (old, new) = (tracker.replicated("old").await, tracker.replicated("new").await);
     let rollback = async |body: Value| tracker.json(Method::POST, "/v1/rollback/a:v1", body.to_string()).await;
     assert_eq!(rollback(json!({})).await.0, 404);
@@ -100,7 +100,7 @@ async fn a_rollback_is_a_new_version() {
 
 #[tokio::test]
 async fn a_deleted_tag_takes_its_history_along() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.move_tag("a:v1", &content).await;
     assert_eq!(tracker.delete("/v1/tags/a:v1").await.0, 204);
@@ -113,7 +113,7 @@ async fn a_deleted_tag_takes_its_history_along() {
 
 #[tokio::test]
 async fn tags_are_listed_in_pages() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     for reference in ["m/a:1", "m/a:2", "m/b:1", "n:1"] {
         tracker.move_tag(reference, &content).await;
@@ -129,10 +129,10 @@ async fn tags_are_listed_in_pages() {
 
 #[tokio::test]
 async fn what_was_answered_survives_a_restart() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.move_tag("a:v1", &content).await;
-    let tracker = Running::on(tracker.stop().await, |_| ()).await;
+    let tracker = Running::on(tracker.stop().await, |_| ());
     assert_eq!(tracker.get("/v1/tags/a:v1").await.1["info_hash"], json!(content.info_hash()));
     let (_, status) = tracker.get(&at(&content)).await;
     assert_eq!(status["replicas"][0]["live"], false);
@@ -143,7 +143,7 @@ async fn what_was_answered_survives_a_restart() {
 
 #[tokio::test]
 async fn bad_references_and_bodies_are_refused() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     for path in ["/v1/tags/a//b:v1", "/v1/tags/..:v1", "/v1/tags/a:%20", "/v1/tags/%ff:v1", "/v1/history/a:-"] {
         let (status, answer) = tracker.get(path).await;
         assert_eq!((status.as_u16(), code(&answer)), (400, "bad_request"), "{path}");
@@ -158,7 +158,7 @@ async fn bad_references_and_bodies_are_refused() {
 
 #[tokio::test]
 async fn a_pusher_that_a_terminal_would_obey_is_refused() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     let hash = content.info_hash();
     for bad in ["\u{1b}[2J", "a\nb", "\u{9b}31m", "\u{7f}", &"é".repeat(101)] {

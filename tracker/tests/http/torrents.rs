@@ -6,7 +6,7 @@ use crate::harness::{Running, at, code, leecher, message, raw, torrent};
 
 #[tokio::test]
 async fn a_torrent_is_put_once_and_told_of_every_time() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     tracker.lease("o", 9).await;
     let content = torrent("a");
     for _ in 0..2 {
@@ -19,7 +19,7 @@ async fn a_torrent_is_put_once_and_told_of_every_time() {
 
 #[tokio::test]
 async fn bad_metainfo_is_refused_with_the_reason_and_not_stored() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let good = torrent("a");
     let whole = good.as_bytes();
     let path = at(&good);
@@ -36,7 +36,7 @@ async fn bad_metainfo_is_refused_with_the_reason_and_not_stored() {
 
 #[tokio::test]
 async fn a_huge_body_is_refused_before_it_is_read() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let head = format!("PUT {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", at(&torrent("a")));
     let answer = raw(tracker.http, format!("{head}Content-Length: 99999999999\r\n\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("too_large"), "{answer}");
@@ -48,7 +48,7 @@ async fn a_huge_body_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn the_file_carries_this_trackers_announce_url() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = torrent("ünï");
     tracker.put_torrent(&content).await;
     let answer = reqwest::get(tracker.url(&format!("{}.torrent", at(&content)))).await.unwrap();
@@ -63,7 +63,7 @@ async fn the_file_carries_this_trackers_announce_url() {
 
 #[tokio::test]
 async fn the_announce_url_follows_the_host_that_is_called_or_the_settings() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = torrent("a");
     tracker.put_torrent(&content).await;
     let path = format!("{}.torrent", at(&content));
@@ -76,13 +76,13 @@ async fn the_announce_url_follows_the_host_that_is_called_or_the_settings() {
     assert!(called(&tracker, "[::1]:15004").await.contains(&format!("http://[::1]:{port}/announce")));
     assert!(called(&tracker, "a b<>\"").await.contains(&format!("http://127.0.0.1:{port}/announce")));
     let fixed = |config: &mut nova_tracker::Config| config.announce_url = "http://fixed.example/announce".into();
-    let tracker = Running::on(tracker.stop().await, fixed).await;
+    let tracker = Running::on(tracker.stop().await, fixed);
     assert!(called(&tracker, "t.example").await.contains("29:http://fixed.example/announce"));
 }
 
 #[tokio::test]
 async fn web_seeds_are_live_complete_origins() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.lease("other", 10).await;
     let path = format!("{}.torrent?web_seeds=true", at(&content));
@@ -93,7 +93,7 @@ async fn web_seeds_are_live_complete_origins() {
 
 #[tokio::test]
 async fn a_tagged_torrent_is_not_deleted() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     tracker.move_tag("a:v1", &content).await;
     let (status, answer) = tracker.delete(&at(&content)).await;
@@ -103,7 +103,7 @@ async fn a_tagged_torrent_is_not_deleted() {
 
 #[tokio::test]
 async fn a_deleted_torrent_is_let_go_and_no_longer_announced() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = tracker.replicated("a").await;
     let other = tracker.replicated("b").await;
     tracker.move_tag("a:v1", &content).await;
@@ -121,7 +121,7 @@ async fn a_deleted_torrent_is_let_go_and_no_longer_announced() {
 
 #[tokio::test]
 async fn peers_are_listed() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let content = torrent("a");
     tracker.put_torrent(&content).await;
     tracker.announce(&leecher(&content, 1001)).await.unwrap();

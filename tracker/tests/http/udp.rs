@@ -54,15 +54,15 @@ impl Client {
     }
 }
 
-async fn on(addr: &str) -> Running {
+fn on(addr: &str) -> Running {
     let addr = addr.parse().unwrap();
-    Running::with(|config| (config.announce_listen, config.open) = (addr, true)).await
+    Running::with(|config| (config.announce_listen, config.open) = (addr, true))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn clients_of_both_faces_find_each_other_at_one_port() {
     for (listen, host) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]")] {
-        let tracker = on(listen).await;
+        let tracker = on(listen);
         let content = torrent("a");
         let client = Client::of(&tracker);
         assert!(client.peers(leecher(&content, 1001)).is_empty());
@@ -75,8 +75,7 @@ async fn clients_of_both_faces_find_each_other_at_one_port() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_client_that_calls_both_families_one_name_is_found_in_both() {
-    let tracker =
-        Running::with(|config| (config.announce_listen, config.open) = ("[::]:0".parse().unwrap(), true)).await;
+    let tracker = Running::with(|config| (config.announce_listen, config.open) = ("[::]:0".parse().unwrap(), true));
     let port = tracker.announce.port();
     let content = torrent("a");
     let from = |local: &str, peer| {
@@ -97,7 +96,7 @@ async fn a_client_that_calls_both_families_one_name_is_found_in_both() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn datagrams_count_completions_and_are_counted_in_scrapes() {
-    let tracker = on("127.0.0.1:0").await;
+    let tracker = on("127.0.0.1:0");
     let (known, unknown) = (torrent("a"), torrent("b"));
     let client = Client::of(&tracker);
     client.announce(AnnounceRequest { left: 0, event: Event::Completed, ..leecher(&known, 1001) });
@@ -112,14 +111,14 @@ async fn datagrams_count_completions_and_are_counted_in_scrapes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_unlisted_info_hash_is_an_error() {
-    let tracker = Running::start().await;
+    let tracker = Running::start();
     let refused = Client::of(&tracker).announce(leecher(&torrent("a"), 1001));
     assert!(matches!(refused, Reply::Error { transaction_id: 2, message } if message.contains("does not know")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn who_has_not_proved_his_address_is_never_sent_more_than_he_sent() {
-    let tracker = on("127.0.0.1:0").await;
+    let tracker = on("127.0.0.1:0");
     let client = Client::of(&tracker);
     let content = torrent("a");
     let stolen = Client::of(&tracker).connect() ^ 1;
@@ -138,7 +137,7 @@ async fn who_has_not_proved_his_address_is_never_sent_more_than_he_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn malformed_datagrams_are_dropped_and_counted() {
-    let tracker = on("127.0.0.1:0").await;
+    let tracker = on("127.0.0.1:0");
     let client = Client::of(&tracker);
     let garbage = [&b""[..], b"x", &[0xff; 16], &[0; 2000], &[0; 98]];
     for bytes in garbage {
@@ -156,8 +155,7 @@ async fn malformed_datagrams_are_dropped_and_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn peers_of_the_trackers_machine_are_named_as_the_client_reaches_them() {
     let Some(own) = own_address() else { panic!("this machine has no address but loopback") };
-    let tracker =
-        Running::with(|config| (config.announce_listen, config.open) = ("0.0.0.0:0".parse().unwrap(), true)).await;
+    let tracker = Running::with(|config| (config.announce_listen, config.open) = ("0.0.0.0:0".parse().unwrap(), true));
     let (port, content) = (tracker.announce.port(), torrent("a"));
     let from = |local: std::net::IpAddr, peer| {
         let socket = UdpSocket::bind((local, 0)).unwrap();
