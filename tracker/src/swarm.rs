@@ -37,7 +37,9 @@ use self::{
     clock::{Clock, Tick},
     completions::Completions,
     crowd::Tally,
+    family::Part,
     state::{Swarm, Visit},
+    table::Mark,
 };
 
 /// Enough that announces for different swarms rarely meet at one lock.
@@ -184,6 +186,8 @@ impl Store for Swarms {
     fn announce(&self, call: Call<'_>, out: &mut Handout) -> Result<ReplyHead, AnnounceError> {
         let Call { request, addr, now, one_family } = call;
         let rules = self.rules();
+        let part = Part::of(request);
+        let mark = Mark::new(&request.peer_id, part == Part::Partial);
         let everybody = self.tally.crowd();
         let is_full = everybody.total() >= rules.peers_max;
         let mut shard = self.shard(&request.info_hash);
@@ -203,7 +207,8 @@ impl Store for Swarms {
         if request.event == Event::Completed && completions.note(request.info_hash, request.peer_id) {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
-        let visit = Visit { request, addr, now, tick: self.clock.tick(now), rules, everybody, one_family };
+        let tick = self.clock.tick(now);
+        let visit = Visit { request, addr, part, mark, now, tick, rules, everybody, one_family };
         Ok(self.change(swarm, |swarm| swarm.announce(&visit, out)))
     }
 

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -22,6 +23,9 @@ use crate::{Tracker, metrics::Refusal, vantage::Vantage};
 
 /// How long a client may take to send a request or to read an answer, and be idle between two.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the first request may follow its connection, which comes first by a moment: 100 µs.
+const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000 };
 
 /// Bytes taken from the kernel at once: several requests of a client that pipelines.
 const READ: usize = 4096;
@@ -89,11 +93,20 @@ impl Ends {
 /// Most clients connect for one question. Those cost no task, no timer and no entry in epoll.
 pub(super) fn greet(ends: Ends, stream: net::TcpStream) -> Option<(net::TcpStream, Conversation)> {
     let mut input = [0; READ];
-    let length = match (&stream).read(&mut input) {
-        Ok(0) => return None,
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-        Err(_) => return None,
+    let mut read = || match (&stream).read(&mut input) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        read => read.map(Some),
+    };
+    let length = match read() {
+        Ok(None) => {
+            let _may_fail = poll(&mut [PollFd::new(&stream, PollFlags::IN)], Some(&SOON));
+            read()
+        }
+        read => read,
+    };
+    let length = match length {
+        Ok(Some(0)) | Err(_) => return None,
+        Ok(length) => length.unwrap_or(0),
     };
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.out.clear();

@@ -18,7 +18,7 @@ impl Draw {
     pub fn new(visit: &Visit<'_>) -> Self {
         Self {
             asker: CompactAddr::from(visit.addr),
-            mark: Mark::new(&visit.request.peer_id, false),
+            mark: visit.mark,
             random: rand::random(),
             one_family: visit.one_family,
         }
@@ -53,6 +53,6 @@ impl Draw {
             CompactAddr::V4(addr) => record.addr[..] == addr[..],
             CompactAddr::V6(addr) => record.addr[..] == addr[..],
         };
-        !is_asker && !record.mark.is_same_peer(self.mark)
+        !is_asker & !record.mark.is_same_peer(self.mark)
     }
 }

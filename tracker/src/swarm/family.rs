@@ -1,4 +1,4 @@
-use nova_protocol::PeerId;
+use nova_protocol::announce::{AnnounceRequest, Event};
 
 use super::{
     Crowd,
@@ -15,6 +15,16 @@ pub(super) enum Part {
     Partial,
     /// It has everything.
     Seeder,
+}
+
+impl Part {
+    pub const fn of(request: &AnnounceRequest) -> Self {
+        match (request.left, request.event) {
+            (0, _) => Self::Seeder,
+            (_, Event::Paused) => Self::Partial,
+            _ => Self::Leecher,
+        }
+    }
 }
 
 /// The peers of a swarm that have addresses of one family.
@@ -42,8 +52,7 @@ impl<const N: usize> Family<N> {
     }
 
     /// Notes a peer's announce; another peer id at the same address is another peer.
-    pub fn arrive(&mut self, addr: [u8; N], peer_id: &PeerId, part: Part, now: Tick) -> Arrival {
-        let mark = Mark::new(peer_id, part == Part::Partial);
+    pub fn arrive(&mut self, addr: [u8; N], mark: Mark, part: Part, now: Tick) -> Arrival {
         let (table, other) = self.tables(part);
         let known = table.find(&addr);
         let before = match known {

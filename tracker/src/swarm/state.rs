@@ -17,6 +17,7 @@ use super::{
     family::{Arrival, Family, Part},
     feed::Feeds,
     pace::{Pace, Role},
+    table::Mark,
 };
 
 /// How many peers are handed out to those who do not say how many they want.
@@ -48,6 +49,8 @@ pub(super) struct Visit<'a> {
     pub request: &'a AnnounceRequest,
     /// Where the peer listens.
     pub addr: SocketAddr,
+    pub part: Part,
+    pub mark: Mark,
     pub now: Instant,
     pub tick: Tick,
     pub rules: Rules,
@@ -57,25 +60,15 @@ pub(super) struct Visit<'a> {
     pub one_family: bool,
 }
 
-impl Visit<'_> {
-    const fn part(&self) -> Part {
-        match (self.request.left, self.request.event) {
-            (0, _) => Part::Seeder,
-            (_, Event::Paused) => Part::Partial,
-            _ => Part::Leecher,
-        }
-    }
-}
-
 impl Swarm {
     pub fn announce(&mut self, visit: &Visit<'_>, out: &mut Handout) -> ReplyHead {
-        let (request, addr, part) = (visit.request, visit.addr, visit.part());
+        let Visit { request, addr, part, .. } = *visit;
         if let Some(more) = &mut self.more {
-            more.announced(visit, part);
+            more.announced(visit);
         }
         let stops = request.event == Event::Stopped;
         // Peers that do not listen are nobody's to dial, and origins are handed out by their feeds.
-        let arrival = (!stops && addr.port() != 0 && !self.is_origin(addr)).then(|| self.arrive(visit, part));
+        let arrival = (!stops && addr.port() != 0 && !self.is_origin(addr)).then(|| self.arrive(visit));
         let joined = if stops { self.remove(addr) } else { arrival.map(|arrival| arrival.joined) };
         let longest = Duration::from_secs(10 * u64::from(visit.rules.pace.max));
         let stay = visit.tick.since(joined.unwrap_or(visit.tick)).min(longest);
@@ -86,7 +79,7 @@ impl Swarm {
             self.keep(addr, Arrival { joined: visit.tick.before(stay), ..arrival }, part, expires);
         }
         if !stops {
-            self.hand_out(visit, part, arrival.is_some(), out);
+            self.hand_out(visit, arrival.is_some(), out);
         }
         let Counts { complete, downloaded, incomplete, .. } = self.counts();
         ReplyHead { interval, min_interval: interval, complete, incomplete, downloaded }
@@ -188,11 +181,11 @@ impl Swarm {
         addr.map(|addr| self.remove(addr));
     }
 
-    fn arrive(&mut self, visit: &Visit<'_>, part: Part) -> Arrival {
-        let peer_id = &visit.request.peer_id;
-        match CompactAddr::from(visit.addr) {
-            CompactAddr::V4(addr) => self.v4.arrive(addr, peer_id, part, visit.tick),
-            CompactAddr::V6(addr) => self.more.get_or_insert_default().v6.arrive(addr, peer_id, part, visit.tick),
+    fn arrive(&mut self, visit: &Visit<'_>) -> Arrival {
+        let Visit { addr, part, mark, tick, .. } = *visit;
+        match CompactAddr::from(addr) {
+            CompactAddr::V4(addr) => self.v4.arrive(addr, mark, part, tick),
+            CompactAddr::V6(addr) => self.more.get_or_insert_default().v6.arrive(addr, mark, part, tick),
         }
     }
 
@@ -221,8 +214,8 @@ impl Swarm {
 
     /// Complete peers first, but half of the list is for leechers as far as there are any: those have time for others.
     /// Who fetches nothing is told of leechers alone.
-    fn hand_out(&mut self, visit: &Visit<'_>, part: Part, is_counted: bool, out: &mut Handout) {
-        let Visit { request, addr, now, rules, .. } = *visit;
+    fn hand_out(&mut self, visit: &Visit<'_>, is_counted: bool, out: &mut Handout) {
+        let Visit { request, addr, part, now, rules, .. } = *visit;
         let wanted = request.num_want.map_or(NUM_WANT, |count| count as usize).min(rules.num_want_max);
         let end = out.len() + wanted;
         let draw = Draw::new(visit);
@@ -242,8 +235,8 @@ impl Swarm {
 }
 
 impl More {
-    fn announced(&mut self, visit: &Visit<'_>, part: Part) {
-        let Visit { request, addr, .. } = *visit;
+    fn announced(&mut self, visit: &Visit<'_>) {
+        let Visit { request, addr, part, .. } = *visit;
         self.feeds.announced(addr, request.event);
         if request.event == Event::Stopped {
             self.left(addr);

@@ -137,22 +137,21 @@ impl<const N: usize> Table<N> {
     /// The slots are visited in the order of a full-period sequence modulo a power of two (Hull and Dobell, 1962) with
     /// random start and step: every slot once, without remembering which were seen.
     pub fn draw(&self, amount: usize, random: u64, admit: impl Fn(&Record<N>) -> bool, out: &mut Vec<[u8; N]>) {
-        let end = out.len() + amount;
+        let mut end = out.len();
+        out.resize(end + amount.min(self.len()), [0; N]);
         let period = self.slots.len().next_power_of_two();
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let (mut at, step) = (random as usize, (random >> 32) as usize | 1);
         for _ in 0..period {
-            if out.len() == end {
-                return;
-            }
+            let Some(place) = out.get_mut(end) else { return };
             at = at.wrapping_add(step) & (period - 1);
-            if let Some(record) = self.slots.get(at)
-                && !record.is_free()
-                && admit(record)
-            {
-                out.push(record.addr);
-            }
+            // Written first and kept only then: a processor cannot foresee which slots are free, and guessing wrong
+            // would cost it more than all the rest.
+            let record = self.slots.get(at).unwrap_or(&Record::FREE);
+            *place = record.addr;
+            end += usize::from(!record.is_free() & admit(record));
         }
+        out.truncate(end);
     }
 
     fn count(&mut self, mark: Mark, change: i32) {
