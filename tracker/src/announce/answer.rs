@@ -10,6 +10,7 @@ use crate::{
     Tracker,
     metrics::{Face, Refusal},
     swarm::{AnnounceError, Call, Store},
+    tracker::Settings,
     vantage::Vantage,
 };
 
@@ -47,11 +48,18 @@ impl Refused {
 
 impl Scratch {
     /// Appends the response to a request, and says `Connection: close` in it or not.
-    pub fn respond(&mut self, tracker: &Tracker, request: &Request<'_>, vantage: Vantage, closes: bool) {
+    pub fn respond(
+        &mut self,
+        tracker: &Tracker,
+        settings: &Settings,
+        request: &Request<'_>,
+        vantage: Vantage,
+        closes: bool,
+    ) {
         self.body.clear();
         let answered = match request.path {
-            "/announce" => self.announce(tracker, request.query, vantage),
-            "/scrape" => self.scrape(tracker, request.query),
+            "/announce" => self.announce(tracker, settings, request.query, vantage),
+            "/scrape" => self.scrape(tracker, settings, request.query),
             _ => {
                 tracker.metrics().refused(Refusal::Path);
                 return self.refuse("404 Not Found", "this port serves /announce and /scrape\n", closes);
@@ -83,7 +91,13 @@ impl Scratch {
         write!(self.out, "HTTP/1.1 {status}\r\n{connection}{head}{length}\r\n\r\n").expect("a vector takes everything");
     }
 
-    fn announce(&mut self, tracker: &Tracker, query: &[u8], vantage: Vantage) -> Result<(), Refused> {
+    fn announce(
+        &mut self,
+        tracker: &Tracker,
+        settings: &Settings,
+        query: &[u8],
+        vantage: Vantage,
+    ) -> Result<(), Refused> {
         let now = Instant::now();
         let request = AnnounceRequest::parse(query)?;
         let ip = request.ip.filter(|_| vantage.proxied).unwrap_or(vantage.client);
@@ -94,7 +108,6 @@ impl Scratch {
         if vantage.proxied {
             announce_other_family(tracker, &request, addr, now);
         }
-        let settings = tracker.settings();
         let warning = (!settings.warning.is_empty()).then_some(&*settings.warning);
         let ids = if request.compact || request.no_peer_id {
             Vec::new()
@@ -116,14 +129,14 @@ impl Scratch {
     }
 
     /// Info hashes that are not in the index are left out (BEP 48).
-    fn scrape(&mut self, tracker: &Tracker, query: &[u8]) -> Result<(), Refused> {
+    fn scrape(&mut self, tracker: &Tracker, settings: &Settings, query: &[u8]) -> Result<(), Refused> {
         let swarms = tracker.swarms();
         match Scrape::parse(query)? {
             Scrape::Of(hashes) => {
                 let counts = hashes.into_iter().filter_map(|hash| Some((hash, swarms.counts(hash)?)));
                 scrape::write(counts, &mut self.body);
             }
-            Scrape::All if tracker.settings().full_scrape => scrape::write(swarms.all_counts(), &mut self.body),
+            Scrape::All if settings.full_scrape => scrape::write(swarms.all_counts(), &mut self.body),
             Scrape::All => return Err(Refused::FullScrape),
         }
         tracker.metrics().scraped(Face::Http);

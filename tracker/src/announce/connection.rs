@@ -62,15 +62,15 @@ struct Rest {
 impl Ends {
     /// Answers the whole requests at the start of `input`.
     fn answer(&self, input: &[u8], scratch: &mut Scratch) -> Rest {
+        let settings = self.tracker.settings();
         let mut used = 0;
         while scratch.out.len() < OUT {
             match Head::read(&input[used..]) {
                 Head::Whole(request) => {
                     let closes = !request.keeps_alive;
-                    let settings = self.tracker.settings();
                     let forwarded = request.forwarded.iter().copied();
                     let vantage = Vantage::through(self.client, self.server, forwarded, &settings.trusted_proxies);
-                    scratch.respond(&self.tracker, &request, vantage, closes);
+                    scratch.respond(&self.tracker, &settings, &request, vantage, closes);
                     used += request.length;
                     if closes {
                         return Rest { used, closes, pauses: false };

@@ -1,4 +1,4 @@
-use nova_protocol::announce::{CompactAddr, Handout};
+use nova_protocol::announce::Handout;
 
 use super::{
     state::Visit,
@@ -7,8 +7,9 @@ use super::{
 
 /// Peers drawn at random for one who asks: of his own family of addresses first, since he may not reach the other.
 pub(super) struct Draw {
-    asker: CompactAddr,
+    /// The asker's.
     mark: Mark,
+    is_ipv4: bool,
     random: u64,
     /// Whether the answer has room for one family only (BEP 15).
     one_family: bool,
@@ -16,12 +17,7 @@ pub(super) struct Draw {
 
 impl Draw {
     pub fn new(visit: &Visit<'_>) -> Self {
-        Self {
-            asker: CompactAddr::from(visit.addr),
-            mark: visit.mark,
-            random: rand::random(),
-            one_family: visit.one_family,
-        }
+        Self { mark: visit.mark, is_ipv4: visit.addr.is_ipv4(), random: rand::random(), one_family: visit.one_family }
     }
 
     /// Appends at most `amount` peers, without the one who asks.
@@ -33,14 +29,14 @@ impl Draw {
             }
         };
         let four = |out: &mut Handout| v4.draw(end - out.len(), self.random, |record| self.admits(record), &mut out.v4);
-        match (&self.asker, self.one_family) {
-            (CompactAddr::V4(_), true) => four(out),
-            (CompactAddr::V6(_), true) => six(out),
-            (CompactAddr::V4(_), false) => {
+        match (self.is_ipv4, self.one_family) {
+            (true, true) => four(out),
+            (false, true) => six(out),
+            (true, false) => {
                 four(out);
                 six(out);
             }
-            (CompactAddr::V6(_), false) => {
+            (false, false) => {
                 six(out);
                 four(out);
             }
@@ -48,11 +44,7 @@ impl Draw {
     }
 
     /// The asker may be there twice, once for each family.
-    fn admits<const N: usize>(&self, record: &Record<N>) -> bool {
-        let is_asker = match &self.asker {
-            CompactAddr::V4(addr) => record.addr[..] == addr[..],
-            CompactAddr::V6(addr) => record.addr[..] == addr[..],
-        };
-        !is_asker & !record.mark.is_same_peer(self.mark)
+    const fn admits<const N: usize>(&self, record: &Record<N>) -> bool {
+        !record.mark.is_same_peer(self.mark)
     }
 }
