@@ -27,9 +27,6 @@ const THREADS: usize = 4;
 /// How often a thread that waits for somebody looks whether the tracker shuts down.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long connections have to end at shutdown.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Serves announces and scrapes on a port until shutdown; then finishes what is being answered.
 ///
 /// # Errors
@@ -46,8 +43,8 @@ pub(crate) async fn serve(
     let threads = (0..cores.min(THREADS)).flat_map(|_| [tcp.spawn(), udp.spawn()]);
     let threads: Vec<JoinHandle<()>> = threads.collect::<Result<_, _>>()?;
     shutdown.cancelled().await;
-    // What is left after that is cut off with the runtime.
-    let _ = tokio::time::timeout(GRACE, tcp.finish()).await;
     let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-    joined.await.map_err(io::Error::other)
+    joined.await.map_err(io::Error::other)?;
+    tcp.finish().await;
+    Ok(())
 }

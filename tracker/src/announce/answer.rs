@@ -1,4 +1,4 @@
-use std::{collections::HashMap, io::Write, net::SocketAddr, time::Instant};
+use std::{collections::HashMap, net::SocketAddr, time::Instant};
 
 use nova_protocol::{
     announce::{AnnounceRequest, Form, Handout, Reply, RequestError, Retry, write_failure},
@@ -85,10 +85,20 @@ impl Scratch {
     }
 
     fn head(&mut self, status: &str, closes: bool) {
-        let connection = if closes { "Connection: close\r\n" } else { "" };
-        let length = self.body.len();
-        let head = "Content-Type: text/plain\r\nContent-Length: ";
-        write!(self.out, "HTTP/1.1 {status}\r\n{connection}{head}{length}\r\n\r\n").expect("a vector takes everything");
+        let connection: &[u8] = if closes { b"Connection: close\r\n" } else { b"" };
+        let mut length = itoa::Buffer::new();
+        let parts: [&[u8]; 7] = [
+            b"HTTP/1.1 ",
+            status.as_bytes(),
+            b"\r\n",
+            connection,
+            b"Content-Type: text/plain\r\nContent-Length: ",
+            length.format(self.body.len()).as_bytes(),
+            b"\r\n\r\n",
+        ];
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
     }
 
     fn announce(

@@ -16,7 +16,6 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{answer::Scratch, head::Head};
 use crate::{Tracker, metrics::Refusal, vantage::Vantage};
@@ -144,17 +143,13 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Answers until the client leaves, is silent for too long, or the tracker shuts down.
-    pub async fn hold(mut self, stream: net::TcpStream, shutdown: CancellationToken) -> io::Result<()> {
+    /// Answers until the client leaves or is silent for too long. May be dropped between any two answers.
+    pub async fn hold(mut self, stream: net::TcpStream) -> io::Result<()> {
         // Answers of one segment each must not wait for one another.
         stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream)?;
         let mut silence = pin!(sleep(PATIENCE));
-        let mut stopped = pin!(shutdown.cancelled());
         poll_fn(|cx| {
-            if stopped.as_mut().poll(cx).is_ready() && self.pending.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
             if self.is_silent(silence.as_mut(), cx) {
                 if !self.held.is_empty() || !self.pending.is_empty() {
                     self.ends.tracker.metrics().refused(Refusal::Slow);

@@ -70,6 +70,9 @@ impl<'a> Request<'a> {
 
 /// Proxies are asked for whole URLs.
 fn origin_form(target: &str) -> &str {
+    if target.starts_with('/') {
+        return target;
+    }
     match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => target,

@@ -56,9 +56,10 @@ impl Server {
         thread::Builder::new().name("announce-tcp".to_owned()).spawn(move || parts.run())
     }
 
-    /// Waits until the connections that there are have ended.
+    /// Ends the connections that there are. Each request that came whole has been answered.
     pub async fn finish(&self) {
         self.0.connections.close();
+        self.0.lasting().drain(..).for_each(|task| task.abort());
         self.0.connections.wait().await;
     }
 }
@@ -85,7 +86,7 @@ impl Parts {
         let ends = Ends { tracker: Arc::clone(&self.tracker), client, server };
         if let Some((stream, conversation)) = greet(ends, stream) {
             self.make_room();
-            let task = self.connections.spawn_on(conversation.hold(stream, self.shutdown.clone()), &self.runtime);
+            let task = self.connections.spawn_on(conversation.hold(stream), &self.runtime);
             self.lasting().push_back(task.abort_handle());
         }
     }
