@@ -119,3 +119,35 @@ fn content_without_a_byte_is_pushed_and_pulled() {
         assert_same(&tree, &stack.path(out).join("empty"));
     }
 }
+
+#[test]
+fn sighup_changes_what_the_tracker_allows_and_loses_no_swarm() {
+    let [known, added] = ["a".repeat(40), "b".repeat(40)];
+    let mut stack = Stack::tracker_alone(&[("allow", format!("[\"{known}\"]"))]);
+    let announce = |stack: &Stack, info_hash: &str, port: u16| {
+        let escaped: String =
+            info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", str::from_utf8(pair).unwrap())).collect();
+        let url = format!(
+            "{}?info_hash={escaped}&peer_id=-XX0000-0000000{port}&port={port}&left=1&compact=0",
+            stack.announce_url()
+        );
+        stack.block_on(async { reqwest::get(url).await?.text().await }).unwrap()
+    };
+    assert!(announce(&stack, &known, 10_001).contains("interval"));
+    assert!(announce(&stack, &added, 10_001).contains("failure reason"));
+
+    let settings = stack.path("tracker.toml");
+    fs::write(&settings, "allow = 7").unwrap();
+    stack.part("tracker").signal("HUP");
+    eventually("the wrong setting is named", MINUTE, || {
+        let log = stack.part("tracker").log();
+        if log.contains("allow") { Ok(()) } else { Err(log) }
+    });
+    fs::write(&settings, format!("allow = [\"{known}\", \"{added}\"]")).unwrap();
+    stack.part("tracker").signal("HUP");
+    eventually("the new list is in force", MINUTE, || {
+        let answer = announce(&stack, &added, 10_001);
+        if answer.contains("interval") { Ok(()) } else { Err(answer) }
+    });
+    assert!(announce(&stack, &known, 10_002).contains("4:porti10001e"));
+}
