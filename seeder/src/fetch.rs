@@ -4,6 +4,7 @@
 
 mod reserve;
 mod status;
+mod waker;
 
 use std::{
     collections::HashSet,
@@ -63,6 +64,7 @@ pub struct Fetcher {
     addr: SocketAddr,
     /// Every torrent that was added: content of no bytes is nowhere else.
     added: Arc<Mutex<HashSet<InfoHash>>>,
+    shutdown: CancellationToken,
 }
 
 /// Why a torrent could not be fetched.
@@ -97,10 +99,11 @@ impl Fetcher {
         let listen = options.listen;
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
-        let session = Session::new_with_opts(PathBuf::new(), session_options(options, addr, peer_id, shutdown)).await;
+        let settings = session_options(options, addr, peer_id, shutdown.clone());
+        let session = Session::new_with_opts(PathBuf::new(), settings).await;
         let session = session.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, announcer, addr, added: Arc::default() })
+        Ok(Self { session, announcer, addr, added: Arc::default(), shutdown })
     }
 
     /// Where peers may dial.
@@ -129,7 +132,9 @@ impl Fetcher {
             let added = self.session.add_torrent(torrent, Some(options)).await;
             added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
         }
-        self.added().insert(info_hash);
+        if self.added().insert(info_hash) && metainfo.info.length > 0 {
+            self.keep_awake(metainfo.clone());
+        }
         Ok(())
     }
 
@@ -216,6 +221,11 @@ impl Fetcher {
             .with_torrents(|torrents| torrents.map(|(_, torrent)| InfoHash::from(torrent.info_hash().0)).collect());
         futures_util::future::join_all(torrents.iter().map(|info_hash| self.tell(*info_hash, Event::Stopped))).await;
         self.session.stop().await;
+    }
+
+    fn keep_awake(&self, metainfo: Arc<Metainfo>) {
+        let (fetcher, shutdown) = (self.clone(), self.shutdown.clone());
+        tokio::spawn(async move { shutdown.run_until_cancelled(waker::keep_awake(fetcher, &metainfo)).await });
     }
 
     fn torrent(&self, info_hash: InfoHash) -> Option<Arc<ManagedTorrent>> {

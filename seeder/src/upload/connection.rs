@@ -1,11 +1,12 @@
 //! One connection, from handshake to parting.
 
-use std::{io, sync::Arc, time::Duration};
-
-use nova_protocol::{
-    PeerId,
-    peer_wire::{Block, HANDSHAKE_LENGTH, Handshake, Message},
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use nova_protocol::peer_wire::{Block, HANDSHAKE_LENGTH, Handshake, Message};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
@@ -17,7 +18,6 @@ use tokio::{
 
 use super::{
     Engine, PeerError,
-    peer::Peer,
     torrent::{Membership, Torrent},
 };
 
@@ -25,6 +25,8 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Peers say something every two minutes (BEP 3).
 const SILENCE: Duration = Duration::from_mins(3);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
+/// When there is nothing to send for so long, what was offered may be of no use to the peer.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long a peer may take to read a batch of blocks.
 const BATCH_WITHIN: Duration = Duration::from_mins(2);
 
@@ -36,9 +38,9 @@ impl Engine {
         let (mut reader, mut writer) = split(stream)?;
         let theirs = read_handshake(&mut reader).await?;
         let torrent = self.torrent(theirs.info_hash).ok_or(PeerError::UnknownTorrent(theirs.info_hash))?;
-        let membership = self.admit(torrent, theirs.peer_id)?;
+        let membership = self.admit(torrent, &theirs)?;
         writer.write_all(&self.handshake(&membership.torrent).encode()).await?;
-        self.serve(membership, theirs, reader, writer).await
+        self.serve(&membership, reader, writer).await
     }
 
     /// Serves a peer that was dialled.
@@ -50,55 +52,55 @@ impl Engine {
         if theirs.info_hash != ours.info_hash {
             return Err(PeerError::Violation("answers for another torrent"));
         }
-        let membership = self.admit(torrent, theirs.peer_id)?;
-        self.serve(membership, theirs, reader, writer).await
+        let membership = self.admit(torrent, &theirs)?;
+        self.serve(&membership, reader, writer).await
     }
 
     fn handshake(&self, torrent: &Torrent) -> Handshake {
         Handshake { info_hash: torrent.metainfo.info_hash(), peer_id: self.peer_id, fast: true, extended: true }
     }
 
-    fn admit(&self, torrent: Arc<Torrent>, peer_id: PeerId) -> Result<Membership, PeerError> {
-        if peer_id == self.peer_id {
+    fn admit(&self, torrent: Arc<Torrent>, theirs: &Handshake) -> Result<Membership, PeerError> {
+        if theirs.peer_id == self.peer_id {
             return Err(PeerError::Itself);
         }
-        torrent.join(peer_id).ok_or(PeerError::AlreadyConnected)
+        torrent.join(theirs, self.addr.port()).ok_or(PeerError::AlreadyConnected)
     }
 
-    async fn serve(
-        &self,
-        membership: Membership,
-        theirs: Handshake,
-        reader: Reader,
-        writer: OwnedWriteHalf,
-    ) -> Result<(), PeerError> {
+    async fn serve(&self, membership: &Membership, reader: Reader, writer: OwnedWriteHalf) -> Result<(), PeerError> {
         let torrent = &membership.torrent;
-        let peer = Peer::new(&torrent.metainfo, theirs.fast, theirs.extended, self.addr.port());
         tokio::select! {
-            ended = listen(&peer, reader, Message::length_limit(torrent.metainfo.info.piece_count())) => ended,
-            ended = self.talk(&peer, torrent, writer) => ended,
+            ended = listen(membership, reader, Message::length_limit(torrent.metainfo.info.piece_count())) => ended,
+            ended = self.talk(membership, writer) => ended,
             () = torrent.stop.cancelled() => Ok(()),
         }
     }
 
     /// Sends what the peer waits for, until it has everything.
-    async fn talk(&self, peer: &Peer<'_>, torrent: &Arc<Torrent>, mut writer: OwnedWriteHalf) -> Result<(), PeerError> {
+    async fn talk(&self, membership: &Membership, mut writer: OwnedWriteHalf) -> Result<(), PeerError> {
+        let Membership { torrent, peer, .. } = membership;
+        let mut silent_since = Instant::now();
         loop {
             let mut work = peer.take_work(self.limit.batch);
             if work.talk.is_empty() && work.blocks.is_empty() {
                 if peer.is_complete() {
                     return Ok(());
                 }
-                if timeout(KEEP_ALIVE, peer.wake.notified()).await.is_ok() {
+                if timeout(IDLE, peer.wake.notified()).await.is_ok() {
+                    continue;
+                }
+                membership.is_idle();
+                if silent_since.elapsed() < KEEP_ALIVE {
                     continue;
                 }
                 Message::KeepAlive.encode(&mut work.talk);
             }
+            silent_since = Instant::now();
             let bytes = work.blocks.iter().map(|block| block.length).sum::<u32>();
             self.limit.acquire(bytes).await;
-            let frames = frames(torrent, work.talk, work.blocks).await?;
+            let frames = frames(torrent, work.talk, &work.blocks).await?;
             timeout(BATCH_WITHIN, writer.write_all(&frames)).await.map_err(|_| PeerError::TooSlow("reading"))??;
-            torrent.sent(u64::from(bytes));
+            membership.sent(&work.blocks);
         }
     }
 }
@@ -117,7 +119,7 @@ async fn read_handshake(reader: &mut Reader) -> Result<Handshake, PeerError> {
 }
 
 /// Reads messages until the peer leaves.
-async fn listen(peer: &Peer<'_>, mut reader: Reader, length_limit: u32) -> Result<(), PeerError> {
+async fn listen(membership: &Membership, mut reader: Reader, length_limit: u32) -> Result<(), PeerError> {
     let mut payload = Vec::new();
     loop {
         let length = match timeout(SILENCE, reader.read_u32()).await.map_err(|_| PeerError::TooSlow("message"))? {
@@ -130,16 +132,16 @@ async fn listen(peer: &Peer<'_>, mut reader: Reader, length_limit: u32) -> Resul
         }
         payload.resize(length as usize, 0);
         timeout(SILENCE, reader.read_exact(&mut payload)).await.map_err(|_| PeerError::TooSlow("message"))??;
-        peer.hears(Message::decode(&payload)?)?;
+        membership.hears(Message::decode(&payload)?)?;
     }
 }
 
 /// The bytes to send: messages, then blocks, each behind its header.
-async fn frames(torrent: &Arc<Torrent>, mut talk: Vec<u8>, blocks: Vec<Block>) -> Result<Vec<u8>, PeerError> {
+async fn frames(torrent: &Arc<Torrent>, mut talk: Vec<u8>, blocks: &[Block]) -> Result<Vec<u8>, PeerError> {
     if blocks.is_empty() {
         return Ok(talk);
     }
-    let (torrent, fault) = (torrent.clone(), torrent.fault.clone());
+    let (torrent, fault, blocks) = (torrent.clone(), torrent.fault.clone(), blocks.to_vec());
     let read = move || -> io::Result<Vec<u8>> {
         let piece_length = u64::from(torrent.metainfo.info.piece_length.get());
         for block in blocks {

@@ -2,16 +2,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use nova_protocol::{
     BLOCK_LENGTH, Metainfo,
-    peer_wire::{Bitfield, Block, ExtendedHandshake, Extensions, Message, MetadataMessage, MetadataType},
+    peer_wire::{Bitfield, Block, ExtendedHandshake, Extensions, Handshake, Message, MetadataMessage, MetadataType},
 };
 use tokio::sync::Notify;
 
-use super::{PeerError, reveal};
+use super::{PeerError, super_seed::News};
 
 /// Requests that are kept for a peer: librqbit sends 128 at most, libtorrent up to 500.
 const QUEUE: usize = 1024;
@@ -21,8 +21,8 @@ const TALK: usize = 512 << 10;
 const METADATA_ID: u8 = 1;
 
 /// One peer of a torrent that is served.
-pub(super) struct Peer<'a> {
-    metainfo: &'a Metainfo,
+pub(super) struct Peer {
+    metainfo: Arc<Metainfo>,
     /// Whether both sides speak the Fast extension.
     fast: bool,
     state: Mutex<State>,
@@ -47,20 +47,32 @@ pub(super) struct Work {
     pub blocks: Vec<Block>,
 }
 
-impl<'a> Peer<'a> {
-    /// A peer that has shaken hands; what it is told first waits to be sent.
-    pub(super) fn new(metainfo: &'a Metainfo, fast: bool, extended: bool, listen_port: u16) -> Self {
+impl Peer {
+    /// A peer that has shaken hands. What it is told first waits to be sent: of all pieces, or of none yet.
+    pub(super) fn new(metainfo: Arc<Metainfo>, theirs: &Handshake, is_told_all: bool, listen_port: u16) -> Self {
         let pieces = metainfo.info.piece_count();
+        let fast = theirs.fast;
         let mut talk = Vec::new();
-        reveal::on_join(pieces, fast).encode(&mut talk);
-        if extended {
-            let payload = extended_handshake(metainfo, listen_port).encode();
+        match (is_told_all, fast) {
+            (true, true) => Message::HaveAll.encode(&mut talk),
+            (true, false) => Message::Bitfield(Bitfield::full(pieces).as_bytes().to_vec()).encode(&mut talk),
+            (false, true) => Message::HaveNone.encode(&mut talk),
+            (false, false) => {}
+        }
+        if theirs.extended {
+            let payload = extended_handshake(&metainfo, listen_port).encode();
             Message::Extended { id: 0, payload }.encode(&mut talk);
         }
         // Nobody is choked: connections and rate are limited instead.
         Message::Unchoke.encode(&mut talk);
         let state = State { have: Bitfield::empty(pieces), requests: VecDeque::new(), talk, metadata_id: None };
         Self { metainfo, fast, state: Mutex::new(state), wake: Notify::new() }
+    }
+
+    /// Has a message sent.
+    pub(super) fn tell(&self, message: &Message) {
+        message.encode(&mut self.state().talk);
+        self.wake.notify_one();
     }
 
     /// Takes what shall be sent next, with at most `batch` blocks.
@@ -76,13 +88,14 @@ impl<'a> Peer<'a> {
         state.have.is_full() && state.requests.is_empty() && state.talk.is_empty()
     }
 
-    /// Notes what the peer says.
+    /// Notes what the peer says, and tells what of that decides what it is told.
     ///
     /// # Errors
     /// [`PeerError::Violation`] for what a leecher must not say.
-    pub(super) fn hears(&self, message: Message) -> Result<(), PeerError> {
+    pub(super) fn hears(&self, message: Message) -> Result<Option<News>, PeerError> {
         let info = &self.metainfo.info;
         let mut state = self.state();
+        let mut news = None;
         match message {
             Message::Request(block) => {
                 if !block.fits(info.piece_size(block.piece)) {
@@ -97,25 +110,32 @@ impl<'a> Peer<'a> {
                     self.reject(&mut state, block);
                 }
             }
-            Message::Have(piece) => state.have.insert(piece),
+            Message::Have(piece) => {
+                state.have.insert(piece);
+                news = Some(News::Has(piece));
+            }
             Message::Bitfield(bytes) => {
                 let read = Bitfield::decode(bytes, info.piece_count());
                 state.have = read.map_err(|_| PeerError::Violation("bitfield of another torrent"))?;
+                news = Some(News::HasMany(state.have.clone()));
             }
-            Message::HaveAll => state.have = Bitfield::full(info.piece_count()),
+            Message::HaveAll => {
+                state.have = Bitfield::full(info.piece_count());
+                news = Some(News::HasMany(state.have.clone()));
+            }
             Message::Extended { id: 0, payload } => {
                 state.metadata_id = ExtendedHandshake::decode(&payload).m.ut_metadata.filter(|&id| id != 0);
             }
             Message::Extended { id: METADATA_ID, payload } => self.metadata(&mut state, &payload),
             Message::Piece { .. } => return Err(PeerError::Violation("content that was not asked for")),
-            _ => return Ok(()),
+            _ => return Ok(None),
         }
         if state.talk.len() > TALK {
             return Err(PeerError::Violation("asks faster than it reads"));
         }
         drop(state);
         self.wake.notify_one();
-        Ok(())
+        Ok(news)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,5 @@
 use nova_protocol::{
-    FilePath, PieceLength,
+    FilePath, PeerId, PieceLength,
     metainfo::{NewInfo, NewKind},
 };
 
@@ -34,22 +34,42 @@ fn messages(mut bytes: &[u8]) -> Vec<Message> {
     messages
 }
 
-fn talk(peer: &Peer<'_>) -> Vec<Message> {
+/// A peer that was told of everything.
+fn peer(metainfo: &Metainfo, fast: bool, extended: bool) -> Peer {
+    Peer::new(Arc::new(metainfo.clone()), &handshake(metainfo, fast, extended), true, 1)
+}
+
+fn handshake(metainfo: &Metainfo, fast: bool, extended: bool) -> Handshake {
+    Handshake { info_hash: metainfo.info_hash(), peer_id: PeerId::nova([1; 12]), fast, extended }
+}
+
+fn talk(peer: &Peer) -> Vec<Message> {
     messages(&peer.take_work(usize::MAX).talk)
 }
 
 #[test]
 fn a_peer_is_offered_everything_and_unchoked() {
     let metainfo = metainfo(true);
-    assert_eq!(talk(&Peer::new(&metainfo, true, false, 1)), [Message::HaveAll, Message::Unchoke]);
+    assert_eq!(talk(&peer(&metainfo, true, false)), [Message::HaveAll, Message::Unchoke]);
     let bitfield = Message::Bitfield(vec![0b1110_0000]);
-    assert_eq!(talk(&Peer::new(&metainfo, false, false, 1)), [bitfield, Message::Unchoke]);
+    assert_eq!(talk(&peer(&metainfo, false, false)), [bitfield, Message::Unchoke]);
+}
+
+#[test]
+fn a_peer_that_is_told_of_nothing_yet_is_unchoked_and_told_later() {
+    let metainfo = metainfo(true);
+    for (fast, first) in [(true, vec![Message::HaveNone]), (false, vec![])] {
+        let peer = Peer::new(Arc::new(metainfo.clone()), &handshake(&metainfo, fast, false), false, 1);
+        assert_eq!(talk(&peer), [first, vec![Message::Unchoke]].concat());
+        peer.tell(&Message::Have(1));
+        assert_eq!(talk(&peer), [Message::Have(1)]);
+    }
 }
 
 #[test]
 fn requests_are_answered_in_order_and_in_batches() {
     let metainfo = metainfo(true);
-    let peer = Peer::new(&metainfo, true, false, 1);
+    let peer = peer(&metainfo, true, false);
     let asked = [block(1, 0, 16 << 10), block(0, 0, 16 << 10), block(2, 0, 1)];
     for block in asked {
         peer.hears(Message::Request(block)).unwrap();
@@ -61,7 +81,7 @@ fn requests_are_answered_in_order_and_in_batches() {
 #[test]
 fn a_cancelled_request_is_rejected_not_served() {
     let metainfo = metainfo(true);
-    let peer = Peer::new(&metainfo, true, false, 1);
+    let peer = peer(&metainfo, true, false);
     talk(&peer);
     peer.hears(Message::Request(block(0, 0, 9))).unwrap();
     peer.hears(Message::Cancel(block(0, 0, 9))).unwrap();
@@ -74,7 +94,7 @@ fn a_cancelled_request_is_rejected_not_served() {
 fn requests_outside_the_content_end_the_connection() {
     let metainfo = metainfo(true);
     for outside in [block(3, 0, 1), block(2, 0, 2), block(0, PIECE, 1), block(0, 0, 32 << 10), block(u32::MAX, 0, 1)] {
-        let peer = Peer::new(&metainfo, true, false, 1);
+        let peer = peer(&metainfo, true, false);
         assert!(matches!(peer.hears(Message::Request(outside)), Err(PeerError::Violation(_))), "{outside:?}");
     }
 }
@@ -83,7 +103,7 @@ fn requests_outside_the_content_end_the_connection() {
 fn a_flood_of_requests_is_bounded() {
     let metainfo = metainfo(true);
     let flood = |fast| {
-        let peer = Peer::new(&metainfo, fast, false, 1);
+        let peer = peer(&metainfo, fast, false);
         (0..100_000).find_map(|_| peer.hears(Message::Request(block(0, 0, 1))).err())
     };
     assert!(matches!(flood(true), Some(PeerError::Violation("asks faster than it reads"))));
@@ -93,7 +113,7 @@ fn a_flood_of_requests_is_bounded() {
 #[test]
 fn a_peer_that_has_everything_is_complete() {
     let metainfo = metainfo(true);
-    let peer = Peer::new(&metainfo, true, false, 1);
+    let peer = peer(&metainfo, true, false);
     talk(&peer);
     for piece in 0..3 {
         assert!(!peer.is_complete());
@@ -105,7 +125,7 @@ fn a_peer_that_has_everything_is_complete() {
 #[test]
 fn a_bitfield_of_another_torrent_and_unasked_content_are_violations() {
     let metainfo = metainfo(true);
-    let peer = Peer::new(&metainfo, true, false, 1);
+    let peer = peer(&metainfo, true, false);
     for message in [Message::Bitfield(vec![0; 2]), Message::Piece { piece: 0, offset: 0, data: vec![] }] {
         assert!(matches!(peer.hears(message), Err(PeerError::Violation(_))));
     }
@@ -113,7 +133,7 @@ fn a_bitfield_of_another_torrent_and_unasked_content_are_violations() {
 
 /// Asks for part `piece` of the metadata, wanting answers under id 7.
 fn metadata_answer(metainfo: &Metainfo, piece: u32) -> Vec<Message> {
-    let peer = Peer::new(metainfo, true, true, 1);
+    let peer = peer(metainfo, true, true);
     talk(&peer);
     let wanted = ExtendedHandshake { m: Extensions { ut_metadata: Some(7) }, ..ExtendedHandshake::default() };
     peer.hears(Message::Extended { id: 0, payload: wanted.encode() }).unwrap();

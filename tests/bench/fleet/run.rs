@@ -1,0 +1,261 @@
+//! One run: everybody is started, watched until it is done, and looked at.
+
+use std::{
+    fs,
+    io::Read,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nova_protocol::{Metainfo, PieceLength};
+use nova_seeder::{
+    create::{Options, create},
+    tracker::TrackerClient,
+};
+use nova_tests::{Cli, Process, eventually, program};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Arguments, Event, bound,
+    content::write_content,
+    host::{Client, Job, Kind},
+    network::{Host, SWITCH, payload_rate},
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+/// How many times the bound a run may take.
+const PATIENCE: f64 = 8.0;
+
+/// What came of a run.
+pub struct Outcome {
+    /// When each host was done that was not killed, in seconds since the start, in order.
+    pub done: Vec<f64>,
+    /// What the links alone would need.
+    pub bound: f64,
+    /// Bytes that the seeders sent over those of the content.
+    pub copies: f64,
+    /// Whether everybody has the same bytes.
+    pub identical: bool,
+    /// Processor time of a leecher for each GiB that it has.
+    pub leecher_cpu: f64,
+    /// Processor time of the seeders.
+    pub seeder_cpu: f64,
+}
+
+impl Outcome {
+    /// The middle one, the 99th of a hundred, and the last.
+    pub fn percentiles(&self) -> [f64; 3] {
+        let at = |share: f64| self.done[((self.done.len() - 1) as f64 * share).round() as usize];
+        [at(0.5), at(0.99), at(1.0)]
+    }
+}
+
+/// The tracker, where everybody's links meet.
+struct Tracker {
+    _process: Process,
+    http: SocketAddr,
+    client: TrackerClient,
+    runtime: Runtime,
+}
+
+/// Lets the fleet pull once.
+pub fn run(arguments: &Arguments, number: usize) -> Result<Outcome> {
+    let home = tempfile::tempdir()?;
+    let file = home.path().join("source/content");
+    fs::create_dir(home.path().join("source"))?;
+    write_content(&file, arguments.size)?;
+    let tracker = Tracker::start(home.path())?;
+    let metainfo = describe(arguments, &file)?;
+    let torrent = home.path().join("content.torrent");
+    fs::write(&torrent, metainfo.as_bytes())?;
+    let job = Job { torrent: &torrent, info_hash: metainfo.info_hash(), tracker: tracker.http };
+
+    let mut seeders = start_seeders(arguments, home.path(), &tracker, &metainfo, job)?;
+    let mut leechers = Vec::new();
+    for host in 0..arguments.hosts {
+        let rate = if host < arguments.slow { arguments.rate / 10.0 } else { arguments.rate };
+        let kind = arguments.leechers[usize::from(host) % arguments.leechers.len()];
+        let folder = home.path().join(format!("host{host}"));
+        leechers.push(Client::new(kind, Host::new(256 + host, rate)?, folder, job)?);
+    }
+    for client in seeders.iter().chain(&leechers) {
+        client.host.shape()?;
+    }
+    let cpu = |clients: &[Client]| clients.iter().filter_map(Client::cpu).sum::<f64>();
+    let sent = |clients: &[Client]| clients.iter().map(|client| client.host.sent()).sum::<Result<f64>>();
+    let (cpu_before, sent_before) = ([cpu(&seeders), cpu(&leechers)], sent(&seeders)?);
+    let length = (arguments.size << 20) as f64;
+    let bound = bound(arguments, &leechers);
+    let done = watch(arguments, &mut seeders, &mut leechers, job, bound).with_context(|| format!("run {number}"))?;
+    let seeder_cpu = cpu(&seeders) - cpu_before[0];
+    let alive: Vec<&Client> = leechers.iter().filter(|client| client.is_alive()).collect();
+    let leecher_cpu = (cpu(&leechers) - cpu_before[1]) / alive.len() as f64 / (length / f64::from(1 << 30));
+    let copies = (sent(&seeders)? - sent_before) / length;
+    let identical =
+        alive.iter().map(|client| same(&file, &client.content(job.info_hash)?)).collect::<Result<Vec<_>>>()?;
+    for client in seeders.iter_mut().chain(&mut leechers) {
+        client.kill();
+        client.host.remove()?;
+    }
+    let identical = identical.into_iter().all(|same| same);
+    Ok(Outcome { done, bound, copies, identical, leecher_cpu, seeder_cpu })
+}
+
+/// Starts everybody, and notes when each is done.
+fn watch(
+    arguments: &Arguments,
+    seeders: &mut [Client],
+    leechers: &mut [Client],
+    job: Job<'_>,
+    bound: f64,
+) -> Result<Vec<f64>> {
+    let start = Instant::now();
+    let seconds = || start.elapsed().as_secs_f64();
+    let length = (arguments.size << 20) as f64;
+    let sent_before = seeders[0].host.sent()?;
+    let pause = arguments.spread / f64::from(arguments.hosts);
+    let starts_at = |index: usize| match arguments.event {
+        Event::Late if index % 2 == 1 => bound / 2.0,
+        _ => pause * index as f64,
+    };
+    let mut has_joined = vec![false; leechers.len()];
+    let mut done = vec![None; leechers.len()];
+    while done
+        .iter()
+        .zip(&*leechers)
+        .any(|(done, client)| done.is_none() && (client.is_alive() || !matches!(arguments.event, Event::Leave)))
+    {
+        if seconds() > bound * PATIENCE + 10.0 {
+            bail!("{} of {} were done after {:.0} s", done.iter().flatten().count(), leechers.len(), seconds());
+        }
+        let joining: Vec<usize> =
+            (0..leechers.len()).filter(|&index| !has_joined[index] && seconds() >= starts_at(index)).collect();
+        thread::scope(|scope| {
+            let joins: Vec<_> = leechers
+                .iter_mut()
+                .enumerate()
+                .filter(|(index, _)| joining.contains(index))
+                .map(|(_, client)| scope.spawn(move || client.join(job, false)))
+                .collect();
+            joins.into_iter().try_for_each(|join| join.join().expect("joining does not panic"))
+        })?;
+        for index in joining {
+            has_joined[index] = true;
+        }
+        for (index, client) in leechers.iter_mut().enumerate() {
+            if has_joined[index] && done[index].is_none() && client.is_alive() && client.is_done(job.info_hash)? {
+                done[index] = Some(seconds());
+            }
+            if arguments.event == Event::Leave && index % 2 == 1 && seconds() > bound / 2.0 && done[index].is_none() {
+                client.kill();
+            }
+        }
+        if arguments.event == Event::SeederDies && seeders[0].is_alive() {
+            let lost_on_the_way = 1.05;
+            if seeders[0].host.sent()? - sent_before > length * lost_on_the_way {
+                seeders[0].kill();
+            }
+        }
+        thread::sleep(LOOK);
+    }
+    let mut done: Vec<f64> = done.into_iter().flatten().collect();
+    done.sort_by(f64::total_cmp);
+    ensure!(!done.is_empty(), "nobody is left");
+    Ok(done)
+}
+
+/// The bound for those who stay; late ones make it later.
+fn bound(arguments: &Arguments, leechers: &[Client]) -> f64 {
+    let length = (arguments.size << 20) as f64;
+    let rates: Vec<f64> = leechers.iter().map(|client| payload_rate(client.host.rate)).collect();
+    let seeders = payload_rate(arguments.rate) * f64::from(arguments.origins);
+    bound::seconds(length, seeders, &rates)
+}
+
+fn start_seeders(
+    arguments: &Arguments,
+    home: &Path,
+    tracker: &Tracker,
+    metainfo: &Metainfo,
+    job: Job<'_>,
+) -> Result<Vec<Client>> {
+    let mut seeders = Vec::new();
+    for number in 0..arguments.origins {
+        let folder = home.join(format!("seeder{number}"));
+        let host = Host::new(number + 1, arguments.rate)?;
+        if arguments.seeder == Kind::Nova {
+            seeders.push(Client::origin(&format!("o{number}"), host, folder, tracker.http)?);
+        } else {
+            tracker.runtime.block_on(tracker.client.put_torrent(metainfo))?;
+            let mut client = Client::new(arguments.seeder, host, folder.clone(), job)?;
+            fs::copy(home.join("source/content"), folder.join("content/content"))?;
+            client.join(job, true)?;
+            seeders.push(client);
+        }
+    }
+    if arguments.seeder == Kind::Nova {
+        tracker.push(home, arguments, metainfo)?;
+    }
+    Ok(seeders)
+}
+
+fn describe(arguments: &Arguments, file: &Path) -> Result<Metainfo> {
+    let piece_length = arguments.piece_length.map(|kibibytes| PieceLength::chosen(kibibytes << 10)).transpose()?;
+    let options = Options { piece_length, private: true, ..Options::default() };
+    let created = create(file, &options, |_, _| {}, &CancellationToken::new())?;
+    let announce = vec![vec![format!("http://{SWITCH}:15003/announce")]];
+    Ok(created.metainfo.with_sources(&announce, &[]))
+}
+
+impl Tracker {
+    fn start(home: &Path) -> Result<Self> {
+        let http = SocketAddr::from((SWITCH, 15004));
+        let mut command = Command::new(program("nova-tracker"));
+        command.arg(format!("--data-dir={}", home.join("tracker").display()));
+        command.args([format!("--announce-listen={SWITCH}:15003"), format!("--http-listen={http}")]);
+        let process = Process::start("tracker", &mut command, &home.join("tracker.log"));
+        let (runtime, client) = (Runtime::new()?, TrackerClient::new(&http.to_string())?);
+        eventually("the tracker is ready", READY_WITHIN, || runtime.block_on(client.ready()));
+        Ok(Self { _process: process, http, client, runtime })
+    }
+
+    /// Has the content on every origin.
+    fn push(&self, home: &Path, arguments: &Arguments, metainfo: &Metainfo) -> Result<()> {
+        let piece_length = format!("--piece-length={}KiB", metainfo.info.piece_length.get() >> 10);
+        eventually("the origins are live", READY_WITHIN, || {
+            let origins = self.runtime.block_on(self.client.origins()).map_err(|error| error.to_string())?.origins;
+            if origins.len() == usize::from(arguments.origins) { Ok(()) } else { Err("not all of them".to_owned()) }
+        });
+        let source = home.join("source/content");
+        Cli::new(self.http)
+            .run(home, ["push".as_ref(), source.as_os_str(), "fleet:v1".as_ref(), piece_length.as_ref()])
+            .success();
+        eventually("every origin has the content", Duration::from_mins(2), || {
+            let status =
+                self.runtime.block_on(self.client.torrent(metainfo.info_hash())).map_err(|error| error.to_string())?;
+            let complete = status.complete_replicas();
+            if complete == usize::from(arguments.origins) { Ok(()) } else { Err(format!("{complete} copies")) }
+        });
+        Ok(())
+    }
+}
+
+fn same(one: &Path, other: &PathBuf) -> Result<bool> {
+    let (mut one, mut other) = (fs::File::open(one)?, fs::File::open(other)?);
+    let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let length = one.read(&mut left)?;
+        if length == 0 {
+            return Ok(other.read(&mut right)? == 0);
+        }
+        if other.read_exact(&mut right[..length]).is_err() || left[..length] != right[..length] {
+            return Ok(false);
+        }
+    }
+}
