@@ -6,6 +6,7 @@ use nova_protocol::{
     InfoHash, PeerId,
     announce::{AnnounceReply, AnnounceRequest, Event, ReplyError},
 };
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::service::innermost;
@@ -33,6 +34,17 @@ pub struct Amounts {
     pub downloaded: u64,
     /// Still missing.
     pub left: u64,
+}
+
+impl Amounts {
+    /// What there is to say for one who announced `known` last.
+    fn event_after(self, known: Option<Self>) -> Event {
+        match known {
+            None => Event::Started,
+            Some(known) if known.left > 0 && self.left == 0 => Event::Completed,
+            Some(_) => Event::None,
+        }
+    }
 }
 
 /// Why an announce was in vain.
@@ -80,40 +92,49 @@ impl Announcer {
         Err(last)
     }
 
-    /// Announces until `stop`, and then `stopped`. Peers that trackers tell of are passed to `found`.
+    /// Announces until `stop`: that this peer has come, now and then that it is there, that it has got everything, and
+    /// that it leaves. Peers that trackers tell of are passed to `found`. What `has_news` is told is announced at once.
     pub async fn keep(
         &self,
-        trackers: &[Vec<String>],
-        info_hash: InfoHash,
+        torrent: (&[Vec<String>], InfoHash),
         amounts: impl Fn() -> Amounts,
         found: impl Fn(SocketAddr),
+        has_news: &Notify,
         stop: &CancellationToken,
     ) {
-        let mut event = Event::Started;
+        let (trackers, info_hash) = torrent;
+        let mut known = None;
         let mut retry = *RETRY.start();
         while !stop.is_cancelled() {
-            let announced = stop.run_until_cancelled(self.announce(trackers, info_hash, event, amounts())).await;
-            let Some(announced) = announced else { break };
-            let pause = match announced {
-                Ok(reply) => {
+            let now = amounts();
+            let announced = self.announce(trackers, info_hash, now.event_after(known), now);
+            let pause = match stop.run_until_cancelled(announced).await {
+                Some(Ok(reply)) => {
                     reply.peers.iter().copied().for_each(&found);
-                    event = Event::None;
+                    known = Some(now);
                     retry = *RETRY.start();
                     Duration::from_secs(reply.interval.max(1).into())
                 }
-                Err(AnnounceError::NoTracker) => return stop.cancelled().await,
-                Err(error) => {
+                Some(Err(AnnounceError::NoTracker)) => return stop.cancelled().await,
+                Some(Err(error)) => {
                     tracing::debug!(%info_hash, %error, "announce failed");
                     let pause = retry;
                     retry = (retry * 2).min(*RETRY.end());
                     pause
                 }
+                None => break,
             };
-            let _elapsed_or_stopped = tokio::time::timeout(pause, stop.cancelled()).await;
+            let _news = stop.run_until_cancelled(timeout(pause, has_news.notified())).await;
         }
-        if event == Event::None {
-            let farewell = self.announce(trackers, info_hash, Event::Stopped, amounts());
-            let _answer_is_not_needed = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
+        let farewell = async {
+            let now = amounts();
+            if now.event_after(known) == Event::Completed {
+                self.announce(trackers, info_hash, Event::Completed, now).await?;
+            }
+            self.announce(trackers, info_hash, Event::Stopped, now).await
+        };
+        if known.is_some() {
+            let _answer_is_not_needed = timeout(FAREWELL_WITHIN, farewell).await;
         }
     }
 

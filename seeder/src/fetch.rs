@@ -2,17 +2,18 @@
 //!
 //! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
 
+mod introduce;
 mod reserve;
 mod status;
 mod waker;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use librqbit::{
@@ -21,14 +22,23 @@ use librqbit::{
     limits::LimitsConfig,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use introduce::{Introductions, List};
 pub use reserve::ReserveError;
 pub use status::{State, Status};
+use waker::Waker;
 
 use crate::announce::{Amounts, Announcer};
 
 const POLL: Duration = Duration::from_millis(50);
+/// Between two calls of a waker while bytes come in: 20 to 100 ms are all good.
+const PAUSE: Duration = Duration::from_millis(30);
+/// The same, after some calls in a row that nothing came of.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// How long leechers wait to be introduced when seeders give no piece.
+const SEEDERS_FIRST: Duration = Duration::from_secs(1);
 /// How long peers may take to give the metadata of a magnet link.
 pub(crate) const METADATA_WITHIN: Duration = Duration::from_mins(1);
 
@@ -62,9 +72,16 @@ pub struct Fetcher {
     session: Arc<Session>,
     announcer: Announcer,
     addr: SocketAddr,
-    /// Every torrent that was added: content of no bytes is nowhere else.
-    added: Arc<Mutex<HashSet<InfoHash>>>,
+    added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
+    introductions: Introductions,
     shutdown: CancellationToken,
+}
+
+/// What goes on beside the session for a torrent that was added.
+struct Attendance {
+    stop: CancellationToken,
+    /// None for content of no bytes.
+    task: Option<JoinHandle<()>>,
 }
 
 /// Why a torrent could not be fetched.
@@ -99,11 +116,16 @@ impl Fetcher {
         let listen = options.listen;
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
+        if let Some(folder) = &options.state {
+            // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
+            let _none_at_the_first_start = std::fs::remove_file(folder.join("session.json"));
+        }
+        let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
         let settings = session_options(options, addr, peer_id, shutdown.clone());
         let session = Session::new_with_opts(PathBuf::new(), settings).await;
         let session = session.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, announcer, addr, added: Arc::default(), shutdown })
+        Ok(Self { session, announcer, addr, added: Arc::default(), introductions, shutdown })
     }
 
     /// Where peers may dial.
@@ -112,28 +134,36 @@ impl Fetcher {
     }
 
     /// Starts to fetch a torrent into `folder`, or goes on with it, or leaves it be when it is in the session already.
+    /// `seeders` are peers that are known to have everything.
     ///
     /// # Errors
     /// [`FetchError::Add`], [`FetchError::Folder`], [`FetchError::Reserve`].
-    pub async fn add(&self, metainfo: &Arc<Metainfo>, folder: &Path, peers: Vec<SocketAddr>) -> Result<(), FetchError> {
+    pub async fn add(&self, metainfo: &Arc<Metainfo>, folder: &Path, seeders: &[SocketAddr]) -> Result<(), FetchError> {
         let info_hash = metainfo.info_hash();
         let (info, root) = (metainfo.info.clone(), folder.to_path_buf());
         let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
         reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let mut torrent = None;
         if metainfo.info.length > 0 {
             let output_folder = folder.to_str().ok_or_else(|| FetchError::Folder(folder.to_path_buf()))?;
             let options = AddTorrentOptions {
                 overwrite: true,
                 output_folder: Some(output_folder.to_owned()),
-                initial_peers: Some(peers),
                 ..AddTorrentOptions::default()
             };
-            let torrent = AddTorrent::from_bytes(metainfo.as_bytes().to_vec());
-            let added = self.session.add_torrent(torrent, Some(options)).await;
-            added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
+            let tracker = vec![vec![self.introductions.url(info_hash)]];
+            let bytes =
+                AddTorrent::from_bytes(metainfo.with_sources(&tracker, &metainfo.web_seeds).as_bytes().to_vec());
+            let added = self.session.add_torrent(bytes, Some(options)).await;
+            let added = added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
+            torrent = added.into_handle();
         }
-        if self.added().insert(info_hash) && metainfo.info.length > 0 {
-            self.keep_awake(metainfo.clone());
+        if let Entry::Vacant(place) = self.added().entry(info_hash) {
+            let stop = self.shutdown.child_token();
+            let list = self.introductions.open(info_hash, seeders);
+            let task =
+                torrent.map(|torrent| tokio::spawn(self.clone().attend(torrent, metainfo.clone(), list, stop.clone())));
+            place.insert(Attendance { stop, task });
         }
         Ok(())
     }
@@ -174,7 +204,7 @@ impl Fetcher {
         if let Some(torrent) = self.torrent(info_hash) {
             return Some(status::status(&torrent));
         }
-        let was_added = self.added().contains(&info_hash);
+        let was_added = self.added().contains_key(&info_hash);
         was_added.then(|| Status { state: State::Complete, ..Status::nothing() })
     }
 
@@ -183,68 +213,104 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Failed`], [`FetchError::Removed`].
     pub async fn complete(&self, info_hash: InfoHash) -> Result<(), FetchError> {
-        let mut was_fetched = false;
         // librqbit's own wait never ends for a torrent that fails while it is live.
         loop {
             let status = self.status(info_hash).ok_or(FetchError::Removed)?;
-            was_fetched |= !status.sources.is_empty();
             match status.state {
-                State::Complete => break,
+                State::Complete => return Ok(()),
                 State::Failed => return Err(FetchError::Failed(status.error.unwrap_or_default())),
-                State::Checking => {}
-                State::Fetching => was_fetched = true,
+                State::Checking | State::Fetching => tokio::time::sleep(POLL).await,
             }
-            tokio::time::sleep(POLL).await;
         }
-        if was_fetched {
-            self.tell(info_hash, Event::Completed).await;
-        }
-        Ok(())
     }
 
-    /// Takes a torrent out of the session; its files stay.
+    /// Tells every tracker that this peer leaves, and takes a torrent out of the session; its files stay.
     pub async fn remove(&self, info_hash: InfoHash) {
+        let attendance = self.added().remove(&info_hash);
+        if let Some(attendance) = attendance {
+            attendance.end().await;
+        }
+        self.introductions.close(info_hash);
         if self.torrent(info_hash).is_some() {
-            self.tell(info_hash, Event::Stopped).await;
             let id = TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes()));
             if let Err(error) = self.session.delete(id, false).await {
                 tracing::warn!(%info_hash, "cannot remove from the session: {error:#}");
             }
         }
-        self.added().remove(&info_hash);
     }
 
     /// Tells every tracker that this peer leaves, and ends the session.
     pub async fn stop(&self) {
-        let torrents: Vec<InfoHash> = self
-            .session
-            .with_torrents(|torrents| torrents.map(|(_, torrent)| InfoHash::from(torrent.info_hash().0)).collect());
-        futures_util::future::join_all(torrents.iter().map(|info_hash| self.tell(*info_hash, Event::Stopped))).await;
+        let attendances: Vec<Attendance> = self.added().drain().map(|(_, attendance)| attendance).collect();
+        futures_util::future::join_all(attendances.into_iter().map(Attendance::end)).await;
         self.session.stop().await;
-    }
-
-    fn keep_awake(&self, metainfo: Arc<Metainfo>) {
-        let (fetcher, shutdown) = (self.clone(), self.shutdown.clone());
-        tokio::spawn(async move { shutdown.run_until_cancelled(waker::keep_awake(fetcher, &metainfo)).await });
     }
 
     fn torrent(&self, info_hash: InfoHash) -> Option<Arc<ManagedTorrent>> {
         self.session.get(TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes())))
     }
 
-    fn added(&self) -> std::sync::MutexGuard<'_, HashSet<InfoHash>> {
+    fn added(&self) -> MutexGuard<'_, HashMap<InfoHash, Attendance>> {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Announces what librqbit never does: `completed` and `stopped`.
-    async fn tell(&self, info_hash: InfoHash, event: Event) {
-        let (Some(status), Some(torrent)) = (self.status(info_hash), self.torrent(info_hash)) else { return };
-        let trackers = torrent.shared().trackers.iter().map(|url| vec![url.to_string()]).collect::<Vec<_>>();
-        let total = torrent.stats().total_bytes;
-        let downloaded = status.sources.iter().map(|(_, bytes)| bytes).sum();
-        let amounts = Amounts { uploaded: status.uploaded, downloaded, left: total.saturating_sub(status.have) };
-        if let Err(error) = self.announcer.announce(&trackers, info_hash, event, amounts).await {
-            tracing::debug!(%info_hash, %error, "announce failed");
+    /// Announces a torrent and tells the session whom that finds, until it is removed.
+    async fn attend(
+        self,
+        torrent: Arc<ManagedTorrent>,
+        metainfo: Arc<Metainfo>,
+        list: Arc<List>,
+        stop: CancellationToken,
+    ) {
+        // Only then is it known what is left to download.
+        let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };
+        let amounts = || {
+            let status = status::status(&torrent);
+            let downloaded = status.sources.iter().map(|(_, bytes)| bytes).sum();
+            let left = metainfo.info.length.saturating_sub(status.have);
+            Amounts { uploaded: status.uploaded, downloaded, left }
+        };
+        let has_news = Notify::new();
+        let found = |peer| list.add(peer);
+        tokio::join!(
+            self.announcer.keep((&metainfo.trackers, metainfo.info_hash()), amounts, found, &has_news, &stop),
+            stop.run_until_cancelled(self.watch(&torrent, &metainfo, &list, &has_news)),
+        );
+    }
+
+    /// Wakes a torrent's connections until it is complete or has failed, and gives news of its first piece and its last.
+    async fn watch(&self, torrent: &ManagedTorrent, metainfo: &Metainfo, list: &List, has_news: &Notify) {
+        let mut waker = Waker::new(self.addr, metainfo);
+        let (start, mut had_piece, mut fetched, mut pause) = (Instant::now(), false, 0, PAUSE);
+        loop {
+            let status = status::status(torrent);
+            let has_piece = status.have > 0;
+            if has_piece && !had_piece {
+                had_piece = true;
+                has_news.notify_one();
+            }
+            if has_piece || start.elapsed() >= SEEDERS_FIRST {
+                list.release();
+            }
+            if matches!(status.state, State::Complete | State::Failed) {
+                return has_news.notify_one();
+            }
+            if let Err(error) = waker.wake().await {
+                tracing::trace!(name = metainfo.info.name, %error, "not woken");
+            }
+            let now: u64 = status.sources.iter().map(|(_, bytes)| bytes).sum();
+            pause = if now == fetched { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
+            fetched = now;
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Attendance {
+    async fn end(self) {
+        self.stop.cancel();
+        if let Some(Err(error)) = futures_util::future::OptionFuture::from(self.task).await {
+            tracing::warn!(%error, "a torrent was not attended to its end");
         }
     }
 }

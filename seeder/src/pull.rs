@@ -161,7 +161,7 @@ async fn fetch(
     let root = stage.path.join(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
-    fetcher.add(&metainfo, folder, Vec::new()).await?;
+    fetcher.add(&metainfo, folder, &origins).await?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
     let last = watched.ok_or_else(cancelled)??;

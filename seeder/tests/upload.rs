@@ -135,7 +135,9 @@ async fn a_peer_that_is_dialled_gets_everything_it_asks_for() {
     let (stream, _) = listener.accept().await.unwrap();
     let mut peer = Peer::shake(stream, &scene.handshake(2)).await.unwrap();
     assert_eq!(peer.fetch(&scene.metainfo).await, scene.bytes);
-    drop(peer);
+    // Leaving with offers unread would be a reset.
+    peer.0.shutdown().await.unwrap();
+    assert!(peer.is_closed().await);
     assert!(dialled.await.unwrap().is_ok());
 }
 

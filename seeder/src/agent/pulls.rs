@@ -97,7 +97,7 @@ impl Agent {
         if self.torrents().contains_key(&info_hash) {
             self.fetcher.remove(info_hash).await;
         }
-        let added = self.fetcher.add(metainfo, &entry.output_folder(), Vec::new()).await;
+        let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins).await;
         if added.is_err() && !was_begun {
             self.store.remove(info_hash)?;
         }

@@ -6,6 +6,7 @@ use nova_protocol::{
     InfoHash,
     api::{ReplicaReport, ReplicaState},
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Origin, blocking};
@@ -114,7 +115,7 @@ impl Origin {
 
     async fn fetch(&self, entry: &Entry, stop: &CancellationToken) -> Result<(), HoldError> {
         let info_hash = entry.metainfo.info_hash();
-        self.fetcher.add(&entry.metainfo, &entry.output_folder(), Vec::new()).await?;
+        self.fetcher.add(&entry.metainfo, &entry.output_folder(), &[]).await?;
         let mut completed = std::pin::pin!(self.fetcher.complete(info_hash));
         let mut reported = None;
         loop {
@@ -149,8 +150,11 @@ impl Origin {
         let uploaded = || self.uploader.status(info_hash).map_or(0, |status| status.uploaded);
         let amounts = || Amounts { uploaded: uploaded(), ..Amounts::default() };
         let fault = self.uploader.fault(info_hash).unwrap_or_default();
+        let torrent = (&metainfo.trackers[..], info_hash);
+        let greet = |addr| self.greet(info_hash, addr);
+        let no_news = Notify::new();
         let is_readable = tokio::select! {
-            () = self.announcer.keep(&metainfo.trackers, info_hash, amounts, |addr| self.greet(info_hash, addr), stop) => true,
+            () = self.announcer.keep(torrent, amounts, greet, &no_news, stop) => true,
             () = fault.cancelled() => false,
         };
         self.uploader.remove(info_hash);

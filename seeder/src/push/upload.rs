@@ -11,7 +11,7 @@ use nova_protocol::{
     InfoHash, Metainfo,
     api::{ReplicaState, TorrentStatus},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, POLL, Progress, PushError};
@@ -127,7 +127,8 @@ impl Upload {
 async fn announce(uploader: Uploader, metainfo: Arc<Metainfo>, stop: CancellationToken) {
     let announcer = Announcer::new(uploader.peer_id(), uploader.addr().port());
     let amounts = || Amounts { uploaded: uploader.totals().uploaded, ..Amounts::default() };
-    announcer.keep(&metainfo.trackers, metainfo.info_hash(), amounts, |_| {}, &stop).await;
+    let torrent = (&metainfo.trackers[..], metainfo.info_hash());
+    announcer.keep(torrent, amounts, |_| {}, &Notify::new(), &stop).await;
 }
 
 /// Whether, for a while now, no origin that is live has not failed.

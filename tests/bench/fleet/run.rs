@@ -124,6 +124,8 @@ fn watch(
         Event::Late if index % 2 == 1 => bound / 2.0,
         _ => pause * index as f64,
     };
+    let mut debug = vec![0.0; leechers.len() + 1];
+    let mut last_debug = 0;
     let mut has_joined = vec![false; leechers.len()];
     let mut done = vec![None; leechers.len()];
     while done
@@ -161,6 +163,15 @@ fn watch(
             if seeders[0].host.sent()? - sent_before > length * lost_on_the_way {
                 seeders[0].kill();
             }
+        }
+        if std::env::var_os("DBG").is_some() && seconds() as u64 != last_debug {
+            last_debug = seconds() as u64;
+            let all: Vec<f64> =
+                seeders.iter().chain(&*leechers).map(|client| client.host.sent().unwrap() / 1e6).collect();
+            let rates: Vec<String> =
+                all.iter().zip(&debug).map(|(now, before)| format!("{:.1}", now - before)).collect();
+            eprintln!("{last_debug} {}", rates.join(" "));
+            debug = all;
         }
         thread::sleep(LOOK);
     }

@@ -1,0 +1,145 @@
+//! Tells librqbit of peers, as a tracker of our own on loopback that no other process is told of.
+//!
+//! A peer cannot be added to a torrent of librqbit 9.1.0, which takes them from the trackers that it announces to itself.
+//! Those announces are of no use: the first says that nothing is left to download, so that no seeder is handed out, none
+//! says `completed` or `stopped`, and after a failure it waits for 10 s and more. So the session is given the URL of this
+//! tracker in place of the torrent's own, asks it for peers, and is answered when our announces have found some.
+//!
+//! Leechers are introduced once there is a piece to give, for librqbit never tells a peer of its pieces that had none to
+//! tell of when they met (`should_transmit_have`): two who meet with empty hands are of no use to each other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use nova_protocol::{
+    InfoHash,
+    announce::{Form, Handout, Reply, ReplyHead},
+};
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
+use warp::{Filter, Reply as _, http::StatusCode, reply::Response};
+
+use crate::http;
+
+/// How long the session waits for an answer before it is told of nobody.
+const HOLD: Duration = Duration::from_secs(20);
+
+/// The tracker of one session. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Introductions {
+    addr: SocketAddr,
+    /// Part of each URL.
+    secret: u64,
+    lists: Arc<Mutex<HashMap<InfoHash, Arc<List>>>>,
+}
+
+/// Those who shall be introduced to one torrent.
+#[derive(Default)]
+pub(super) struct List {
+    peers: Mutex<Peers>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Peers {
+    due: HashSet<SocketAddr>,
+    /// To be introduced when there is a piece to give.
+    held: HashSet<SocketAddr>,
+    /// Who need not be held.
+    seeders: Vec<SocketAddr>,
+    has_piece: bool,
+}
+
+impl Introductions {
+    /// Listens until `shutdown`.
+    pub(super) async fn start(shutdown: CancellationToken) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let this = Self { addr: listener.local_addr()?, secret: rand::random(), lists: Arc::default() };
+        let lists = this.lists.clone();
+        let routes = warp::path(format!("{:x}", this.secret)).and(warp::path!(InfoHash)).then(move |info_hash| {
+            let list = lock(&lists).get(&info_hash).cloned();
+            async move {
+                match list {
+                    Some(list) => answer(&list.next().await),
+                    None => StatusCode::NOT_FOUND.into_response(),
+                }
+            }
+        });
+        tokio::spawn(http::serve(listener, routes.boxed(), shutdown));
+        Ok(this)
+    }
+
+    /// What to announce to for a torrent.
+    pub(super) fn url(&self, info_hash: InfoHash) -> String {
+        format!("http://{}/{:x}/{info_hash}", self.addr, self.secret)
+    }
+
+    /// The list of a torrent, empty at first. `seeders` are peers that are known to have everything.
+    pub(super) fn open(&self, info_hash: InfoHash, seeders: &[SocketAddr]) -> Arc<List> {
+        let list = lock(&self.lists).entry(info_hash).or_default().clone();
+        let mut peers = lock(&list.peers);
+        peers.seeders = seeders.to_vec();
+        peers.has_piece = seeders.is_empty();
+        drop(peers);
+        list
+    }
+
+    /// Forgets a torrent.
+    pub(super) fn close(&self, info_hash: InfoHash) {
+        lock(&self.lists).remove(&info_hash);
+    }
+}
+
+impl List {
+    /// Has a peer introduced.
+    pub(super) fn add(&self, peer: SocketAddr) {
+        let mut peers = lock(&self.peers);
+        if peers.has_piece || peers.seeders.contains(&peer) {
+            peers.due.insert(peer);
+            self.changed.notify_one();
+        } else {
+            peers.held.insert(peer);
+        }
+    }
+
+    /// Has those introduced who were held, and nobody held from now on.
+    pub(super) fn release(&self) {
+        let mut peers = lock(&self.peers);
+        peers.has_piece = true;
+        let held = std::mem::take(&mut peers.held);
+        if !held.is_empty() {
+            peers.due.extend(held);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whom to introduce next.
+    async fn next(&self) -> HashSet<SocketAddr> {
+        let due = || std::mem::take(&mut lock(&self.peers).due);
+        let first = due();
+        if !first.is_empty() {
+            return first;
+        }
+        let _changed_or_not = timeout(HOLD, self.changed.notified()).await;
+        due()
+    }
+}
+
+/// Tells of peers; the next question is welcome at once, since it waits for its answer.
+fn answer(peers: &HashSet<SocketAddr>) -> Response {
+    let mut handout = Handout::default();
+    peers.iter().for_each(|&peer| handout.push(peer));
+    let head = ReplyHead { interval: 0, min_interval: 0, complete: 0, incomplete: 0, downloaded: 0 };
+    let mut body = Vec::new();
+    Reply { head, external_ip: None, warning: None, handout: &handout }.write(Form::Compact, &mut body);
+    body.into_response()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
