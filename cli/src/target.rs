@@ -46,7 +46,8 @@ pub async fn find(context: &Context, source: &Source) -> Result<Target> {
 }
 
 async fn of_magnet(context: &Context, source: &Source) -> Result<Metainfo> {
-    let options = Options { listen: context.config.listen, state: None, request_window: 16, limits: Limits::default() };
+    let options =
+        Options { listen: context.config.listen, state: None, request_window: None, limits: Limits::default() };
     let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
     let resolved = context.ask(source.resolve(&context.tracker()?, &fetcher)).await;
     fetcher.stop().await;

@@ -6,6 +6,7 @@ mod introduce;
 mod reserve;
 mod status;
 mod waker;
+mod window;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -17,9 +18,8 @@ use std::{
 };
 
 use librqbit::{
-    AddTorrent, AddTorrentOptions, AddTorrentResponse, ConnectionOptions, ListenerOptions, ManagedTorrent,
-    PeerConnectionOptions, Session, SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20,
-    limits::LimitsConfig,
+    AddTorrent, AddTorrentOptions, AddTorrentResponse, ListenerOptions, ManagedTorrent, PeerConnectionOptions, Session,
+    SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
 use tokio::{sync::Notify, task::JoinHandle};
@@ -49,8 +49,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where it notes what it has, so that a restart neither forgets nor hashes again; nothing is noted without.
     pub state: Option<PathBuf>,
-    /// Requests in flight to each peer. Many keep one fast link full; few let a swarm share evenly.
-    pub request_window: usize,
+    /// Requests in flight to each peer, of 16 KiB each; as many as the round trip needs when none is given.
+    pub request_window: Option<usize>,
     /// Bytes a second, and connections.
     pub limits: Limits,
 }
@@ -74,6 +74,7 @@ pub struct Fetcher {
     addr: SocketAddr,
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
     introductions: Introductions,
+    request_window: Option<usize>,
     shutdown: CancellationToken,
 }
 
@@ -113,7 +114,7 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Start`].
     pub async fn start(options: Options, peer_id: PeerId, shutdown: CancellationToken) -> Result<Self, FetchError> {
-        let listen = options.listen;
+        let (listen, request_window) = (options.listen, options.request_window);
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
         if let Some(folder) = &options.state {
@@ -125,7 +126,7 @@ impl Fetcher {
         let session = Session::new_with_opts(PathBuf::new(), settings).await;
         let session = session.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, announcer, addr, added: Arc::default(), introductions, shutdown })
+        Ok(Self { session, announcer, addr, added: Arc::default(), introductions, request_window, shutdown })
     }
 
     /// Where peers may dial.
@@ -146,9 +147,15 @@ impl Fetcher {
         let mut torrent = None;
         if metainfo.info.length > 0 {
             let output_folder = folder.to_str().ok_or_else(|| FetchError::Folder(folder.to_path_buf()))?;
+            let window = match self.request_window {
+                Some(window) => window,
+                None => window::by_round_trip(seeders.first()).await,
+            };
+            let peers = PeerConnectionOptions { max_request_window: Some(window), ..PeerConnectionOptions::default() };
             let options = AddTorrentOptions {
                 overwrite: true,
                 output_folder: Some(output_folder.to_owned()),
+                peer_opts: Some(peers),
                 ..AddTorrentOptions::default()
             };
             let tracker = vec![vec![self.introductions.url(info_hash)]];
@@ -316,8 +323,6 @@ impl Attendance {
 }
 
 fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown: CancellationToken) -> SessionOptions {
-    let peer_opts =
-        PeerConnectionOptions { max_request_window: Some(options.request_window), ..PeerConnectionOptions::default() };
     SessionOptions {
         dht: None,
         disable_local_service_discovery: true,
@@ -330,7 +335,6 @@ fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown
             announce_port: Some(addr.port()),
             ..ListenerOptions::default()
         }),
-        connect: Some(ConnectionOptions { peer_opts: Some(peer_opts), ..ConnectionOptions::default() }),
         cancellation_token: Some(shutdown),
         ratelimits: LimitsConfig { upload_bps: options.limits.upload, download_bps: options.limits.download },
         peer_limit: options.limits.peers,

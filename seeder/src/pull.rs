@@ -115,7 +115,7 @@ pub async fn pull(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<Pulled, PullError> {
-    let options = Options { listen: request.listen, state: None, request_window: 128, limits: Limits::default() };
+    let options = Options { listen: request.listen, state: None, request_window: None, limits: Limits::default() };
     let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.

@@ -23,7 +23,7 @@ pub struct Config {
     pub peers_listen: SocketAddr,
     /// Where pulls of this host are taken.
     pub http_listen: SocketAddr,
-    /// Requests in flight to each peer, of 16 KiB each.
+    /// Requests in flight to each peer, of 16 KiB each; 0 for as many as the round trip needs.
     pub request_window: usize,
     /// Peers of one torrent at once.
     pub peers_max: usize,
@@ -40,7 +40,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data/agent"),
             peers_listen: SocketAddr::from(([0, 0, 0, 0], 16001)),
             http_listen: SocketAddr::from(([127, 0, 0, 1], 16002)),
-            request_window: 32,
+            request_window: 0,
             peers_max: 128,
             upload_limit: 0,
             download_limit: 0,
