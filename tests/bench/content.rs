@@ -1,6 +1,6 @@
-//! Content to measure with, and the rate at which it went through.
+//! Content to measure with.
 
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{fs::File, io::Write, path::Path};
 
 use anyhow::Result;
 use rand::RngCore;
@@ -16,9 +16,4 @@ pub fn write_content(path: &Path, mebibytes: u64) -> Result<()> {
     }
     // Otherwise the disk is still being written to while the first runs are measured.
     Ok(file.sync_all()?)
-}
-
-/// Megabytes in a second.
-pub fn rate(bytes: u64, elapsed: Duration) -> f64 {
-    bytes as f64 / elapsed.as_secs_f64() / 1e6
 }

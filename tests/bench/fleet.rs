@@ -13,6 +13,8 @@ mod network;
 mod report;
 #[path = "fleet/run.rs"]
 mod run;
+#[path = "fleet/watch.rs"]
+mod watch;
 
 use std::{
     os::unix::process::CommandExt,

@@ -2,6 +2,7 @@
 
 mod content;
 mod measure;
+mod rate;
 
 use std::{
     fs::{self, File},
@@ -13,10 +14,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use content::{rate, write_content};
+use content::write_content;
 use measure::median;
 use nova_protocol::{InfoHash, Metainfo, PieceLength};
 use nova_seeder::create::{Options, create};
+use rate::rate;
 use tokio_util::sync::CancellationToken;
 
 /// Compares the hashing rate of nova with that of mktorrent, on one file in the page cache.

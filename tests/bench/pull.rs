@@ -4,6 +4,7 @@
 mod content;
 mod libtorrent;
 mod measure;
+mod rate;
 mod rqbit;
 
 use std::{
@@ -15,10 +16,11 @@ use std::{
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use content::{rate, write_content};
+use content::write_content;
 use measure::median;
 use nova_seeder::create::{Options, create};
 use nova_tests::{Process, Stack, eventually, free_addr};
+use rate::rate;
 use tokio_util::sync::CancellationToken;
 
 /// Compares the rate of a pull from one origin with that of other clients among themselves.

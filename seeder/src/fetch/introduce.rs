@@ -133,7 +133,9 @@ impl List {
 /// Tells of peers; the next question is welcome at once, since it waits for its answer.
 fn answer(peers: &HashSet<SocketAddr>) -> Response {
     let mut handout = Handout::default();
-    peers.iter().for_each(|&peer| handout.push(peer));
+    for &peer in peers {
+        handout.push(peer);
+    }
     let head = ReplyHead { interval: 0, min_interval: 0, complete: 0, incomplete: 0, downloaded: 0 };
     let mut body = Vec::new();
     Reply { head, external_ip: None, warning: None, handout: &handout }.write(Form::Compact, &mut body);
@@ -142,4 +144,65 @@ fn answer(peers: &HashSet<SocketAddr>) -> Response {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDER: u16 = 1;
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    async fn started() -> (Introductions, Arc<List>, String) {
+        let introductions = Introductions::start(CancellationToken::new()).await.unwrap();
+        let info_hash = InfoHash::from([7; 20]);
+        let (list, url) = (introductions.open(info_hash, &[addr(SEEDER)]), introductions.url(info_hash));
+        (introductions, list, url)
+    }
+
+    /// The ports of those whom the session is told of.
+    async fn ask(url: &str) -> Vec<u16> {
+        let body = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+        let reply = nova_protocol::announce::AnnounceReply::parse(&body).unwrap();
+        let mut ports: Vec<u16> = reply.peers.iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports
+    }
+
+    #[tokio::test]
+    async fn leechers_are_introduced_when_there_is_a_piece_to_give() {
+        let (_introductions, list, url) = started().await;
+        for port in [3, SEEDER, 2] {
+            list.add(addr(port));
+        }
+        assert_eq!(ask(&url).await, [SEEDER]);
+        list.release();
+        assert_eq!(ask(&url).await, [2, 3]);
+        list.add(addr(4));
+        assert_eq!(ask(&url).await, [4]);
+    }
+
+    #[tokio::test]
+    async fn the_session_waits_until_there_is_somebody() {
+        let (_introductions, list, url) = started().await;
+        list.release();
+        let asking = tokio::spawn(async move { ask(&url).await });
+        tokio::task::yield_now().await;
+        list.add(addr(5));
+        assert_eq!(asking.await.unwrap(), [5]);
+    }
+
+    #[tokio::test]
+    async fn nobody_else_is_told() {
+        let (introductions, _list, url) = started().await;
+        let unknown = introductions.url(InfoHash::from([8; 20]));
+        let guessed = url.replace(&format!("{:x}", introductions.secret), "0");
+        introductions.close(InfoHash::from([7; 20]));
+        for url in [unknown, guessed, url] {
+            assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
+        }
+    }
 }

@@ -14,8 +14,8 @@ use std::{
 use nova_protocol::BLOCK_LENGTH;
 use tokio::{net::TcpStream, time::timeout};
 
-/// Bytes a second that one connection must be able to carry: 1 Gbit/s.
-const RATE: f64 = 125e6;
+/// Bytes in a microsecond that one connection must be able to carry: 1 Gbit/s.
+const RATE: u128 = 125;
 /// Fewer, and one connection on loopback is slower for it: by a sixth with 4.
 const MIN: usize = 6;
 /// What librqbit itself has in flight.
@@ -35,8 +35,8 @@ pub(super) async fn by_round_trip(peer: Option<&SocketAddr>) -> usize {
 }
 
 fn requests(round_trip: Duration) -> usize {
-    let bytes = RATE * round_trip.as_secs_f64();
-    ((bytes / f64::from(BLOCK_LENGTH)).ceil() as usize).clamp(MIN, MAX)
+    let blocks = (RATE * round_trip.as_micros()).div_ceil(BLOCK_LENGTH.into());
+    usize::try_from(blocks).unwrap_or(MAX).clamp(MIN, MAX)
 }
 
 #[cfg(test)]

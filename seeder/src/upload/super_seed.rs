@@ -79,7 +79,7 @@ struct Member {
     told: Bitfield,
     open: Vec<Open>,
     /// Bytes a second.
-    rate: f64,
+    rate: u128,
     rated: Instant,
     /// Bytes sent since then.
     recent: u64,
@@ -114,11 +114,12 @@ impl SuperSeed {
 
     /// What peers shall be told of now that something happened.
     pub(super) fn hear(&mut self, peer: PeerId, news: News, now: Instant) -> Vec<Offer> {
+        let fresh_before = self.fresh.len();
         match news {
             News::Joined => self.join(peer, now),
             News::Has(piece) => self.has(peer, piece),
             News::HasMany(pieces) => {
-                (0..self.count()).filter(|&piece| pieces.has(piece)).for_each(|piece| self.has(peer, piece))
+                (0..self.count()).filter(|&piece| pieces.has(piece)).for_each(|piece| self.has(peer, piece));
             }
             News::Sent(block) => self.sent(peer, block, now),
             News::Idle => self.lapse(peer, now),
@@ -132,8 +133,13 @@ impl SuperSeed {
             return self.everything();
         }
         let mut offers = Vec::new();
-        let peers: Vec<PeerId> = self.members.keys().copied().collect();
-        for peer in peers {
+        if self.fresh.len() > fresh_before {
+            // Others may have been waiting for just these.
+            let everybody: Vec<PeerId> = self.members.keys().copied().collect();
+            for peer in everybody {
+                self.top_up(peer, now, &mut offers);
+            }
+        } else {
             self.top_up(peer, now, &mut offers);
         }
         offers
@@ -145,11 +151,10 @@ impl SuperSeed {
 
     fn join(&mut self, peer: PeerId, now: Instant) {
         let nothing = || Bitfield::empty(self.count());
-        let member = Member { has: nothing(), told: nothing(), open: Vec::new(), rate: 0.0, rated: now, recent: 0 };
+        let member = Member { has: nothing(), told: nothing(), open: Vec::new(), rate: 0, rated: now, recent: 0 };
         self.members.insert(peer, member);
     }
 
-    /// Everybody leaves sooner or later, and who comes after that may find nobody else.
     fn leave(&mut self, peer: PeerId) {
         let Some(member) = self.members.remove(&peer) else { return };
         for open in &member.open {
@@ -161,14 +166,11 @@ impl SuperSeed {
             self.unspread += usize::from(known.copies == 0);
             self.refresh(piece);
         }
-        if self.members.is_empty() {
-            self.is_over = self.pieces.is_empty();
-        }
     }
 
     fn has(&mut self, peer: PeerId, piece: u32) {
         let Some(member) = self.members.get_mut(&peer) else { return };
-        if piece >= self.pieces.len() as u32 || member.has.has(piece) {
+        if piece as usize >= self.pieces.len() || member.has.has(piece) {
             return;
         }
         member.has.insert(piece);
@@ -188,7 +190,7 @@ impl SuperSeed {
         member.recent += u64::from(block.length);
         let elapsed = now.duration_since(member.rated);
         if elapsed >= RATED_EVERY {
-            member.rate = member.recent as f64 / elapsed.as_secs_f64();
+            member.rate = u128::from(member.recent) * 1000 / elapsed.as_millis();
             (member.rated, member.recent) = (now, 0);
         }
         let Some(open) = member.open.iter_mut().find(|open| open.piece == block.piece) else { return };
@@ -205,7 +207,9 @@ impl SuperSeed {
         let Some(member) = self.members.get_mut(&peer) else { return };
         let lapsed = |open: &mut Open| now.duration_since(open.touched) >= LAPSE;
         let lapsed: Vec<u32> = member.open.extract_if(.., lapsed).map(|open| open.piece).collect();
-        lapsed.into_iter().for_each(|piece| self.close(piece));
+        for piece in lapsed {
+            self.close(piece);
+        }
     }
 
     fn close(&mut self, piece: u32) {
@@ -222,8 +226,8 @@ impl SuperSeed {
 
     fn top_up(&mut self, peer: PeerId, now: Instant, offers: &mut Vec<Offer>) {
         let Some(member) = self.members.get_mut(&peer) else { return };
-        let ahead = member.rate * AHEAD.as_secs_f64() / f64::from(self.piece_length);
-        let wanted = (OPEN_MIN + ahead as usize).min(OPEN_MAX);
+        let ahead = member.rate * AHEAD.as_millis() / 1000 / u128::from(self.piece_length);
+        let wanted = usize::try_from(ahead).map_or(OPEN_MAX, |ahead| (OPEN_MIN + ahead).min(OPEN_MAX));
         while member.open.len() < wanted {
             // What it has left alone once is not offered to it again.
             let mut fresh = self.fresh.range(self.next..).chain(self.fresh.range(..self.next));
@@ -253,3 +257,6 @@ impl SuperSeed {
         offers
     }
 }
+
+#[cfg(test)]
+mod tests;

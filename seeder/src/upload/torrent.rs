@@ -44,7 +44,8 @@ pub(super) struct Torrent {
 /// The peers of a torrent, and what they are told of.
 struct Crowd {
     peers: HashMap<PeerId, Arc<Peer>>,
-    super_seed: SuperSeed,
+    /// Not kept for those who are not there: who comes when everybody has left may find nobody else.
+    super_seed: Option<SuperSeed>,
 }
 
 /// One peer's place in a torrent, given up when dropped.
@@ -56,14 +57,13 @@ pub(super) struct Membership {
 
 impl Torrent {
     pub(super) fn new(metainfo: Arc<Metainfo>, content: Content<Arc<Info>>, stop: CancellationToken) -> Self {
-        let super_seed = SuperSeed::new(&metainfo.info, rand::random());
         Self {
             metainfo,
             content,
             stop,
             fault: CancellationToken::new(),
             uploaded: AtomicU64::new(0),
-            crowd: Mutex::new(Crowd { peers: HashMap::new(), super_seed }),
+            crowd: Mutex::new(Crowd { peers: HashMap::new(), super_seed: None }),
         }
     }
 
@@ -72,7 +72,9 @@ impl Torrent {
         let peer_id = theirs.peer_id;
         let peer = {
             let mut crowd = self.crowd();
-            let is_told_all = crowd.super_seed.is_over() || sleeps(peer_id);
+            let super_seed =
+                crowd.super_seed.get_or_insert_with(|| SuperSeed::new(&self.metainfo.info, rand::random()));
+            let is_told_all = super_seed.is_over() || sleeps(peer_id);
             let Entry::Vacant(place) = crowd.peers.entry(peer_id) else { return None };
             let peer = Arc::new(Peer::new(self.metainfo.clone(), theirs, is_told_all, listen_port));
             place.insert(peer.clone());
@@ -101,7 +103,8 @@ fn sleeps(peer: PeerId) -> bool {
 
 impl Crowd {
     fn hear(&mut self, peer: PeerId, news: News) {
-        for (told, piece) in self.super_seed.hear(peer, news, Instant::now()) {
+        let Some(super_seed) = &mut self.super_seed else { return };
+        for (told, piece) in super_seed.hear(peer, news, Instant::now()) {
             if let Some(peer) = self.peers.get(&told) {
                 peer.tell(&Message::Have(piece));
             }
@@ -126,7 +129,9 @@ impl Membership {
         let bytes = blocks.iter().map(|block| u64::from(block.length)).sum();
         self.torrent.uploaded.fetch_add(bytes, Ordering::Relaxed);
         let mut crowd = self.torrent.crowd();
-        blocks.iter().for_each(|&block| crowd.hear(self.peer_id, News::Sent(block)));
+        for &block in blocks {
+            crowd.hear(self.peer_id, News::Sent(block));
+        }
     }
 
     /// Notes that there is nothing to send.
@@ -140,5 +145,8 @@ impl Drop for Membership {
         let mut crowd = self.torrent.crowd();
         crowd.peers.remove(&self.peer_id);
         crowd.hear(self.peer_id, News::Left);
+        if crowd.peers.is_empty() {
+            crowd.super_seed = None;
+        }
     }
 }

@@ -1,16 +1,8 @@
 //! One run: everybody is started, watched until it is done, and looked at.
 
-use std::{
-    fs,
-    io::Read,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Read, net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use nova_protocol::{Metainfo, PieceLength};
 use nova_seeder::{
     create::{Options, create},
@@ -21,20 +13,18 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Arguments, Event, bound,
+    Arguments, bound,
     content::write_content,
     host::{Client, Job, Kind},
     network::{Host, SWITCH, payload_rate},
+    watch::watch,
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(50);
-/// How many times the bound a run may take.
-const PATIENCE: f64 = 8.0;
 
 /// What came of a run.
 pub struct Outcome {
-    /// When each host was done that was not killed, in seconds since the start, in order.
+    /// When each host was done that stayed, in seconds since its own start, in order.
     pub done: Vec<f64>,
     /// What the links alone would need.
     pub bound: f64,
@@ -92,7 +82,7 @@ pub fn run(arguments: &Arguments, number: usize) -> Result<Outcome> {
     let (cpu_before, sent_before) = ([cpu(&seeders), cpu(&leechers)], sent(&seeders)?);
     let length = (arguments.size << 20) as f64;
     let bound = bound(arguments, &leechers);
-    let done = watch(arguments, &mut seeders, &mut leechers, job, bound).with_context(|| format!("run {number}"))?;
+    let done = watch(arguments, &mut seeders[0], &mut leechers, job, bound).with_context(|| format!("run {number}"))?;
     let seeder_cpu = cpu(&seeders) - cpu_before[0];
     let alive: Vec<&Client> = leechers.iter().filter(|client| client.is_alive()).collect();
     let leecher_cpu = (cpu(&leechers) - cpu_before[1]) / alive.len() as f64 / (length / f64::from(1 << 30));
@@ -107,81 +97,7 @@ pub fn run(arguments: &Arguments, number: usize) -> Result<Outcome> {
     Ok(Outcome { done, bound, copies, identical, leecher_cpu, seeder_cpu })
 }
 
-/// Starts everybody, and notes when each is done.
-fn watch(
-    arguments: &Arguments,
-    seeders: &mut [Client],
-    leechers: &mut [Client],
-    job: Job<'_>,
-    bound: f64,
-) -> Result<Vec<f64>> {
-    let start = Instant::now();
-    let seconds = || start.elapsed().as_secs_f64();
-    let length = (arguments.size << 20) as f64;
-    let sent_before = seeders[0].host.sent()?;
-    let pause = arguments.spread / f64::from(arguments.hosts);
-    let starts_at = |index: usize| match arguments.event {
-        Event::Late if index % 2 == 1 => bound / 2.0,
-        _ => pause * index as f64,
-    };
-    let mut debug = vec![0.0; leechers.len() + 1];
-    let mut last_debug = 0;
-    let mut has_joined = vec![false; leechers.len()];
-    let mut done = vec![None; leechers.len()];
-    while done
-        .iter()
-        .zip(&*leechers)
-        .any(|(done, client)| done.is_none() && (client.is_alive() || !matches!(arguments.event, Event::Leave)))
-    {
-        if seconds() > bound * PATIENCE + 10.0 {
-            bail!("{} of {} were done after {:.0} s", done.iter().flatten().count(), leechers.len(), seconds());
-        }
-        let joining: Vec<usize> =
-            (0..leechers.len()).filter(|&index| !has_joined[index] && seconds() >= starts_at(index)).collect();
-        thread::scope(|scope| {
-            let joins: Vec<_> = leechers
-                .iter_mut()
-                .enumerate()
-                .filter(|(index, _)| joining.contains(index))
-                .map(|(_, client)| scope.spawn(move || client.join(job, false)))
-                .collect();
-            joins.into_iter().try_for_each(|join| join.join().expect("joining does not panic"))
-        })?;
-        for index in joining {
-            has_joined[index] = true;
-        }
-        for (index, client) in leechers.iter_mut().enumerate() {
-            if has_joined[index] && done[index].is_none() && client.is_alive() && client.is_done(job.info_hash)? {
-                done[index] = Some(seconds());
-            }
-            if arguments.event == Event::Leave && index % 2 == 1 && seconds() > bound / 2.0 && done[index].is_none() {
-                client.kill();
-            }
-        }
-        if arguments.event == Event::SeederDies && seeders[0].is_alive() {
-            let lost_on_the_way = 1.05;
-            if seeders[0].host.sent()? - sent_before > length * lost_on_the_way {
-                seeders[0].kill();
-            }
-        }
-        if std::env::var_os("DBG").is_some() && seconds() as u64 != last_debug {
-            last_debug = seconds() as u64;
-            let all: Vec<f64> =
-                seeders.iter().chain(&*leechers).map(|client| client.host.sent().unwrap() / 1e6).collect();
-            let rates: Vec<String> =
-                all.iter().zip(&debug).map(|(now, before)| format!("{:.1}", now - before)).collect();
-            eprintln!("{last_debug} {}", rates.join(" "));
-            debug = all;
-        }
-        thread::sleep(LOOK);
-    }
-    let mut done: Vec<f64> = done.into_iter().flatten().collect();
-    done.sort_by(f64::total_cmp);
-    ensure!(!done.is_empty(), "nobody is left");
-    Ok(done)
-}
-
-/// The bound for those who stay; late ones make it later.
+/// The bound when everybody starts at once and stays.
 fn bound(arguments: &Arguments, leechers: &[Client]) -> f64 {
     let length = (arguments.size << 20) as f64;
     let rates: Vec<f64> = leechers.iter().map(|client| payload_rate(client.host.rate)).collect();
@@ -257,7 +173,7 @@ impl Tracker {
     }
 }
 
-fn same(one: &Path, other: &PathBuf) -> Result<bool> {
+fn same(one: &Path, other: &Path) -> Result<bool> {
     let (mut one, mut other) = (fs::File::open(one)?, fs::File::open(other)?);
     let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     loop {

@@ -1,0 +1,146 @@
+use nova_protocol::metainfo::FileKind;
+
+use super::*;
+use crate::content::fixture::info;
+
+const PIECE: u32 = 64 << 10;
+
+/// A seeder of so many pieces that starts with the first, and a clock that goes by hand.
+struct Scene {
+    seed: SuperSeed,
+    now: Instant,
+    /// What each peer was told of, in order.
+    told: Vec<Offer>,
+}
+
+impl Scene {
+    fn new(pieces: u32) -> Self {
+        let mut info = info(&[("f", u64::from(pieces * PIECE), FileKind::Plain)]);
+        info.piece_length = nova_protocol::PieceLength::chosen(u64::from(PIECE)).unwrap();
+        info.pieces = vec![0; 20 * pieces as usize];
+        Self { seed: SuperSeed::new(&info, 0), now: Instant::now(), told: Vec::new() }
+    }
+
+    fn hear(&mut self, peer: u8, news: News) -> Vec<u32> {
+        let offers = self.seed.hear(id(peer), news, self.now);
+        self.told.extend(&offers);
+        offers.iter().filter(|(told, _)| *told == id(peer)).map(|(_, piece)| *piece).collect()
+    }
+
+    /// All of a piece is sent to a peer; what it is told of then.
+    fn send(&mut self, peer: u8, piece: u32) -> Vec<u32> {
+        let block = |offset| Block { piece, offset, length: 16 << 10 };
+        (0..PIECE).step_by(16 << 10).flat_map(|offset| self.hear(peer, News::Sent(block(offset)))).collect()
+    }
+
+    fn told(&self, peer: u8) -> Vec<u32> {
+        self.told.iter().filter(|(told, _)| *told == id(peer)).map(|(_, piece)| *piece).collect()
+    }
+}
+
+fn id(peer: u8) -> PeerId {
+    PeerId::nova([peer; 12])
+}
+
+#[test]
+fn each_peer_is_offered_pieces_of_its_own() {
+    let mut scene = Scene::new(10);
+    assert_eq!(scene.hear(1, News::Joined), [0, 1]);
+    assert_eq!(scene.hear(2, News::Joined), [2, 3]);
+    assert_eq!(scene.send(1, 0), [4]);
+    assert_eq!(scene.send(2, 3), [5]);
+}
+
+#[test]
+fn every_piece_leaves_once_and_then_everything_is_told() {
+    let mut scene = Scene::new(9);
+    (1..=3).for_each(|peer| drop(scene.hear(peer, News::Joined)));
+    let mut sent = Vec::new();
+    while !scene.seed.is_over() {
+        let due = scene.told.iter().find(|offer| !sent.contains(*offer)).copied().unwrap();
+        sent.push(due);
+        let peer = (1..=3).find(|&peer| id(peer) == due.0).unwrap();
+        scene.send(peer, due.1);
+    }
+    let mut pieces: Vec<u32> = sent.iter().map(|(_, piece)| *piece).collect();
+    pieces.sort_unstable();
+    assert_eq!(pieces, (0..9).collect::<Vec<_>>());
+    for peer in 1..=3 {
+        let mut told = scene.told(peer);
+        told.sort_unstable();
+        assert_eq!(told, (0..9).collect::<Vec<_>>(), "each is told of each piece once");
+    }
+}
+
+#[test]
+fn what_a_peer_has_already_is_not_sent_by_us() {
+    let mut scene = Scene::new(4);
+    scene.hear(1, News::Joined);
+    let mut has = Bitfield::empty(4);
+    (0..3).for_each(|piece| has.insert(piece));
+    assert_eq!(scene.hear(1, News::HasMany(has)), [3]);
+    scene.hear(1, News::Has(99));
+}
+
+#[test]
+fn what_went_to_a_peer_that_left_is_offered_again() {
+    let mut scene = Scene::new(4);
+    scene.hear(1, News::Joined);
+    scene.send(1, 0);
+    scene.hear(2, News::Joined);
+    assert_eq!(scene.told(2), [3]);
+    scene.hear(1, News::Left);
+    assert_eq!(scene.told(2).len(), 2, "one more, for there is room for two");
+    scene.send(2, 3);
+    let mut told = scene.told(2);
+    told.sort_unstable();
+    assert!(told.windows(2).all(|two| two[0] < two[1]) && told.len() == 3, "{told:?}");
+}
+
+#[test]
+fn a_piece_that_others_got_from_each_other_has_spread() {
+    let mut scene = Scene::new(2);
+    scene.hear(1, News::Joined);
+    scene.hear(2, News::Joined);
+    scene.hear(2, News::Has(0));
+    assert!(!scene.seed.is_over());
+    scene.hear(2, News::Has(1));
+    assert!(scene.seed.is_over());
+}
+
+#[test]
+fn an_offer_that_is_left_alone_is_made_to_another() {
+    let mut scene = Scene::new(3);
+    scene.hear(1, News::Joined);
+    scene.hear(2, News::Joined);
+    assert_eq!((scene.told(1), scene.told(2)), (vec![0, 1], vec![2]));
+    scene.hear(1, News::Idle);
+    assert_eq!(scene.told(2), [2]);
+    scene.now += LAPSE;
+    scene.hear(1, News::Idle);
+    assert_eq!(scene.told(2), [2, 0]);
+    assert_eq!(scene.told(1), [0, 1], "not to the one that left it alone");
+}
+
+#[test]
+fn a_fast_peer_has_more_offers_open() {
+    let mut scene = Scene::new(1000);
+    scene.hear(1, News::Joined);
+    for turn in 0..100 {
+        scene.now += Duration::from_millis(10);
+        scene.send(1, turn);
+    }
+    // 64 KiB in 10 ms, a quarter of a second ahead.
+    let open = scene.told(1).len() - 100;
+    assert!((20..=OPEN_MIN + 26).contains(&open), "{open}");
+}
+
+#[test]
+fn seeders_start_at_different_pieces() {
+    let start = |place| {
+        let mut scene = Scene::new(100);
+        scene.seed.next = place;
+        scene.hear(1, News::Joined)
+    };
+    assert_eq!((start(0), start(70), start(99)), (vec![0, 1], vec![70, 71], vec![99, 0]));
+}
