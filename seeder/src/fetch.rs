@@ -34,7 +34,7 @@ use crate::announce::{Amounts, Announcer};
 
 const POLL: Duration = Duration::from_millis(50);
 /// Between two calls of a waker while bytes come in: 20 to 100 ms are all good.
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(80);
 /// The same, after some calls in a row that nothing came of.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long leechers wait to be introduced when seeders give no piece.

@@ -41,8 +41,8 @@ pub struct Outcome {
 impl Outcome {
     /// The middle one, the 99th of a hundred, and the last.
     pub fn percentiles(&self) -> [f64; 3] {
-        let at = |share: f64| self.done[((self.done.len() - 1) as f64 * share).round() as usize];
-        [at(0.5), at(0.99), at(1.0)]
+        let at = |percent: usize| self.done[((self.done.len() - 1) * percent).div_ceil(100)];
+        [at(50), at(99), at(100)]
     }
 }
 
@@ -127,7 +127,7 @@ fn start_seeders(
         }
     }
     if arguments.seeder == Kind::Nova {
-        tracker.push(home, arguments, metainfo)?;
+        tracker.push(home, arguments, metainfo);
     }
     Ok(seeders)
 }
@@ -153,7 +153,7 @@ impl Tracker {
     }
 
     /// Has the content on every origin.
-    fn push(&self, home: &Path, arguments: &Arguments, metainfo: &Metainfo) -> Result<()> {
+    fn push(&self, home: &Path, arguments: &Arguments, metainfo: &Metainfo) {
         let piece_length = format!("--piece-length={}KiB", metainfo.info.piece_length.get() >> 10);
         eventually("the origins are live", READY_WITHIN, || {
             let origins = self.runtime.block_on(self.client.origins()).map_err(|error| error.to_string())?.origins;
@@ -169,7 +169,6 @@ impl Tracker {
             let complete = status.complete_replicas();
             if complete == usize::from(arguments.origins) { Ok(()) } else { Err(format!("{complete} copies")) }
         });
-        Ok(())
     }
 }
 
