@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use nova_protocol::{Metainfo, api::TagVersion, metainfo::Info};
 use nova_seeder::{
-    fetch::{Fetcher, Limits, Options},
+    fetch::{Fetcher, Limits, Options, Window},
     peer_id,
     source::Source,
 };
@@ -46,8 +46,12 @@ pub async fn find(context: &Context, source: &Source) -> Result<Target> {
 }
 
 async fn of_magnet(context: &Context, source: &Source) -> Result<Metainfo> {
-    let options =
-        Options { listen: context.config.listen, state: None, request_window: None, limits: Limits::default() };
+    let options = Options {
+        listen: context.config.listen,
+        state: None,
+        request_window: Window::AtLeast(16),
+        limits: Limits::default(),
+    };
     let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
     let resolved = context.ask(source.resolve(&context.tracker()?, &fetcher)).await;
     fetcher.stop().await;

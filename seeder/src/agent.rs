@@ -70,7 +70,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let options = fetch::Options {
         listen: config.peers_listen,
         state: Some(data.path("session")),
-        request_window: Some(config.request_window).filter(|&window| window > 0),
+        request_window: config.request_window(),
         limits: config.limits(),
     };
     let session = CancellationToken::new();

@@ -29,6 +29,7 @@ use introduce::{Introductions, List};
 pub use reserve::ReserveError;
 pub use status::{State, Status};
 use waker::Waker;
+pub use window::Window;
 
 use crate::announce::{Amounts, Announcer};
 
@@ -49,8 +50,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where it notes what it has, so that a restart neither forgets nor hashes again; nothing is noted without.
     pub state: Option<PathBuf>,
-    /// Requests in flight to each peer, of 16 KiB each; as many as the round trip needs when none is given.
-    pub request_window: Option<usize>,
+    /// Requests in flight to each peer.
+    pub request_window: Window,
     /// Bytes a second, and connections.
     pub limits: Limits,
 }
@@ -74,7 +75,7 @@ pub struct Fetcher {
     addr: SocketAddr,
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
     introductions: Introductions,
-    request_window: Option<usize>,
+    request_window: Window,
     shutdown: CancellationToken,
 }
 
@@ -147,10 +148,7 @@ impl Fetcher {
         let mut torrent = None;
         if metainfo.info.length > 0 {
             let output_folder = folder.to_str().ok_or_else(|| FetchError::Folder(folder.to_path_buf()))?;
-            let window = match self.request_window {
-                Some(window) => window,
-                None => window::by_round_trip(seeders.first()).await,
-            };
+            let window = self.request_window.requests(seeders.first()).await;
             let peers = PeerConnectionOptions { max_request_window: Some(window), ..PeerConnectionOptions::default() };
             let options = AddTorrentOptions {
                 overwrite: true,

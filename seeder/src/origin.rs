@@ -92,7 +92,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let options = fetch::Options {
         listen: config.fetch_listen,
         state: Some(data.path("session")),
-        request_window: Some(128),
+        request_window: fetch::Window::Fixed(128),
         limits: fetch::Limits::default(),
     };
     let fetcher = Fetcher::start(options, peer_id(), engines.child_token()).await?;

@@ -20,7 +20,7 @@ use crate::{
     claim::claim,
     content::Cancelled,
     deliver::{self, DeliverError, Mode},
-    fetch::{FetchError, Fetcher, Limits, Options},
+    fetch::{FetchError, Fetcher, Limits, Options, Window},
     peer_id,
     service::ServiceError,
     source::{ResolveError, Resolved, Source},
@@ -115,7 +115,8 @@ pub async fn pull(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<Pulled, PullError> {
-    let options = Options { listen: request.listen, state: None, request_window: None, limits: Limits::default() };
+    let options =
+        Options { listen: request.listen, state: None, request_window: Window::AtLeast(16), limits: Limits::default() };
     let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.

@@ -4,12 +4,15 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fetch::Limits,
+    fetch::{Limits, Window},
     settings::{self, SettingsError},
 };
 
 /// The commented file of defaults.
 pub const DEFAULT_FILE: &str = include_str!("../../../config/agent.toml");
+
+/// An agent is one of many.
+const LEAST_WINDOW: usize = 4;
 
 /// Settings of an agent; `config/agent.toml` explains each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,10 @@ impl Config {
     /// [`SettingsError`].
     pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
         settings::load(flags.config.as_deref(), "NOVA_AGENT_", flags)
+    }
+
+    pub(super) fn request_window(&self) -> Window {
+        if self.request_window == 0 { Window::AtLeast(LEAST_WINDOW) } else { Window::Fixed(self.request_window) }
     }
 
     pub(super) fn limits(&self) -> Limits {
