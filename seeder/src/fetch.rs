@@ -2,6 +2,7 @@
 //!
 //! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
 
+mod attendance;
 mod introduce;
 mod reserve;
 mod status;
@@ -14,7 +15,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use librqbit::{
@@ -22,24 +23,17 @@ use librqbit::{
     SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
-use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use introduce::{Introductions, List};
+use attendance::Attendance;
+use introduce::Introductions;
 pub use reserve::ReserveError;
 pub use status::{State, Status};
-use waker::Waker;
 pub use window::Window;
 
 use crate::announce::{Amounts, Announcer};
 
 const POLL: Duration = Duration::from_millis(50);
-/// Between two calls of a waker while bytes come in: 20 to 100 ms are all good.
-const PAUSE: Duration = Duration::from_millis(80);
-/// The same, after some calls in a row that nothing came of.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
-/// How long leechers wait to be introduced when seeders give no piece.
-const SEEDERS_FIRST: Duration = Duration::from_secs(1);
 /// How long peers may take to give the metadata of a magnet link.
 pub(crate) const METADATA_WITHIN: Duration = Duration::from_mins(1);
 
@@ -77,13 +71,6 @@ pub struct Fetcher {
     introductions: Introductions,
     request_window: Window,
     shutdown: CancellationToken,
-}
-
-/// What goes on beside the session for a torrent that was added.
-struct Attendance {
-    stop: CancellationToken,
-    /// None for content of no bytes.
-    task: Option<JoinHandle<()>>,
 }
 
 /// Why a torrent could not be fetched.
@@ -156,19 +143,17 @@ impl Fetcher {
                 peer_opts: Some(peers),
                 ..AddTorrentOptions::default()
             };
-            let tracker = vec![vec![self.introductions.url(info_hash)]];
+            let trackers = self.trackers(metainfo);
             let bytes =
-                AddTorrent::from_bytes(metainfo.with_sources(&tracker, &metainfo.web_seeds).as_bytes().to_vec());
+                AddTorrent::from_bytes(metainfo.with_sources(&trackers, &metainfo.web_seeds).as_bytes().to_vec());
             let added = self.session.add_torrent(bytes, Some(options)).await;
             let added = added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
             torrent = added.into_handle();
         }
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
-            let stop = self.shutdown.child_token();
             let list = self.introductions.open(info_hash, seeders);
-            let task =
-                torrent.map(|torrent| tokio::spawn(self.clone().attend(torrent, metainfo.clone(), list, stop.clone())));
-            place.insert(Attendance { stop, task });
+            let stop = self.shutdown.child_token();
+            place.insert(Attendance::start(self.clone(), torrent, metainfo.clone(), list, stop));
         }
         Ok(())
     }
@@ -259,64 +244,15 @@ impl Fetcher {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Announces a torrent and tells the session whom that finds, until it is removed.
-    async fn attend(
-        self,
-        torrent: Arc<ManagedTorrent>,
-        metainfo: Arc<Metainfo>,
-        list: Arc<List>,
-        stop: CancellationToken,
-    ) {
-        // Only then is it known what is left to download.
-        let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };
-        let amounts = || {
-            let status = status::status(&torrent);
-            let downloaded = status.sources.iter().map(|(_, bytes)| bytes).sum();
-            let left = metainfo.info.length.saturating_sub(status.have);
-            Amounts { uploaded: status.uploaded, downloaded, left }
-        };
-        let has_news = Notify::new();
-        let found = |peer| list.add(peer);
-        tokio::join!(
-            self.announcer.keep((&metainfo.trackers, metainfo.info_hash()), amounts, found, &has_news, &stop),
-            stop.run_until_cancelled(self.watch(&torrent, &metainfo, &list, &has_news)),
-        );
-    }
-
-    /// Wakes a torrent's connections until it is complete or has failed, and gives news of its first piece and its last.
-    async fn watch(&self, torrent: &ManagedTorrent, metainfo: &Metainfo, list: &List, has_news: &Notify) {
-        let mut waker = Waker::new(self.addr, metainfo);
-        let (start, mut had_piece, mut fetched, mut pause) = (Instant::now(), false, 0, PAUSE);
-        loop {
-            let status = status::status(torrent);
-            let has_piece = status.have > 0;
-            if has_piece && !had_piece {
-                had_piece = true;
-                has_news.notify_one();
-            }
-            if has_piece || start.elapsed() >= SEEDERS_FIRST {
-                list.release();
-            }
-            if matches!(status.state, State::Complete | State::Failed) {
-                return has_news.notify_one();
-            }
-            if let Err(error) = waker.wake().await {
-                tracing::trace!(name = metainfo.info.name, %error, "not woken");
-            }
-            let now: u64 = status.sources.iter().map(|(_, bytes)| bytes).sum();
-            pause = if now == fetched { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
-            fetched = now;
-            tokio::time::sleep(pause).await;
+    /// What the session announces to: our own announces go over HTTP alone.
+    fn trackers(&self, metainfo: &Metainfo) -> Vec<Vec<String>> {
+        let own = vec![self.introductions.url(metainfo.info_hash())];
+        let mut udp = metainfo.trackers.clone();
+        if udp.iter().flatten().any(|url| url.starts_with("http")) {
+            udp.clear();
         }
-    }
-}
-
-impl Attendance {
-    async fn end(self) {
-        self.stop.cancel();
-        if let Some(Err(error)) = futures_util::future::OptionFuture::from(self.task).await {
-            tracing::warn!(%error, "a torrent was not attended to its end");
-        }
+        udp.push(own);
+        udp
     }
 }
 

@@ -125,8 +125,8 @@ fn sighup_changes_what_the_tracker_allows_and_loses_no_swarm() {
     let [known, added] = ["a".repeat(40), "b".repeat(40)];
     let mut stack = Stack::tracker_alone(&[("allow", format!("[\"{known}\"]"))]);
     let announce = |stack: &Stack, info_hash: &str, port: u16| {
-        let escaped: String =
-            info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", str::from_utf8(pair).unwrap())).collect();
+        let bytes = info_hash.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+        let escaped = bytes.fold(String::new(), |escaped, byte| escaped + "%" + byte);
         let url = format!(
             "{}?info_hash={escaped}&peer_id=-XX0000-0000000{port}&port={port}&left=1&compact=0",
             stack.announce_url()

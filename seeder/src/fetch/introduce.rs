@@ -28,6 +28,8 @@ use crate::http;
 
 /// How long the session waits for an answer before it is told of nobody.
 const HOLD: Duration = Duration::from_secs(20);
+/// How many seconds pass between its questions about a torrent that it has all of: those who lack something dial us.
+const SETTLED_INTERVAL: u32 = 60;
 
 /// The tracker of one session. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +55,7 @@ struct Peers {
     /// Who need not be held.
     seeders: Vec<SocketAddr>,
     has_piece: bool,
+    has_all: bool,
 }
 
 impl Introductions {
@@ -65,7 +68,10 @@ impl Introductions {
             let list = lock(&lists).get(&info_hash).cloned();
             async move {
                 match list {
-                    Some(list) => answer(&list.next().await),
+                    Some(list) => {
+                        let (peers, interval) = list.next().await;
+                        answer(&peers, interval)
+                    }
                     None => StatusCode::NOT_FOUND.into_response(),
                 }
             }
@@ -118,25 +124,35 @@ impl List {
         }
     }
 
-    /// Whom to introduce next.
-    async fn next(&self) -> HashSet<SocketAddr> {
-        let due = || std::mem::take(&mut lock(&self.peers).due);
-        let first = due();
-        if !first.is_empty() {
-            return first;
+    /// Makes nobody wait any more, for everything is there.
+    pub(super) fn settle(&self) {
+        self.release();
+        lock(&self.peers).has_all = true;
+        self.changed.notify_one();
+    }
+
+    /// Whom to introduce next, and the seconds until the next question.
+    async fn next(&self) -> (HashSet<SocketAddr>, u32) {
+        let take = || {
+            let mut peers = lock(&self.peers);
+            (std::mem::take(&mut peers.due), if peers.has_all { SETTLED_INTERVAL } else { 0 })
+        };
+        let (due, interval) = take();
+        if !due.is_empty() || interval > 0 {
+            return (due, interval);
         }
         let _changed_or_not = timeout(HOLD, self.changed.notified()).await;
-        due()
+        take()
     }
 }
 
-/// Tells of peers; the next question is welcome at once, since it waits for its answer.
-fn answer(peers: &HashSet<SocketAddr>) -> Response {
+/// Tells of peers. Until everything is there the next question is welcome at once, since it waits for its answer.
+fn answer(peers: &HashSet<SocketAddr>, interval: u32) -> Response {
     let mut handout = Handout::default();
     for &peer in peers {
         handout.push(peer);
     }
-    let head = ReplyHead { interval: 0, min_interval: 0, complete: 0, incomplete: 0, downloaded: 0 };
+    let head = ReplyHead { interval, min_interval: interval, complete: 0, incomplete: 0, downloaded: 0 };
     let mut body = Vec::new();
     Reply { head, external_ip: None, warning: None, handout: &handout }.write(Form::Compact, &mut body);
     body.into_response()
@@ -193,6 +209,15 @@ mod tests {
         tokio::task::yield_now().await;
         list.add(addr(5));
         assert_eq!(asking.await.unwrap(), [5]);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_peers_of_what_is_complete() {
+        let (_introductions, list, url) = started().await;
+        list.settle();
+        let body = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+        let reply = nova_protocol::announce::AnnounceReply::parse(&body).unwrap();
+        assert_eq!((reply.peers, reply.interval), (vec![], SETTLED_INTERVAL));
     }
 
     #[tokio::test]

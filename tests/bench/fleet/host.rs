@@ -115,8 +115,8 @@ impl Client {
         }
         self.host.on(|| {
             let (runtime, agent) = agent()?;
-            let pull = runtime.block_on(agent.pull(info_hash))?;
-            Ok(pull.have == pull.length)
+            // One that does not answer is asked again.
+            Ok(runtime.block_on(agent.pull(info_hash)).is_ok_and(|pull| pull.have == pull.length))
         })
     }
 
