@@ -3,9 +3,11 @@
 //! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
 
 mod attendance;
+mod engine;
 mod introduce;
 mod reserve;
 mod status;
+mod storage;
 mod waker;
 mod window;
 
@@ -21,14 +23,17 @@ use std::{
 use librqbit::{
     AddTorrent, AddTorrentOptions, AddTorrentResponse, ListenerOptions, ManagedTorrent, PeerConnectionOptions, Session,
     SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
+    storage::StorageFactoryExt as _,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
 use tokio_util::sync::CancellationToken;
 
 use attendance::Attendance;
+use engine::Engine;
 use introduce::Introductions;
 pub use reserve::ReserveError;
 pub use status::{State, Status};
+use storage::Disks;
 pub use window::Window;
 
 use crate::announce::{Amounts, Announcer};
@@ -65,6 +70,7 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Fetcher {
     session: Arc<Session>,
+    engine: Engine,
     announcer: Announcer,
     addr: SocketAddr,
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
@@ -109,12 +115,15 @@ impl Fetcher {
             // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
             let _none_at_the_first_start = std::fs::remove_file(folder.join("session.json"));
         }
+        let shutdown = shutdown.child_token();
         let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
+        let engine = Engine::start(shutdown.clone()).map_err(|error| failed(error.to_string()))?;
         let settings = session_options(options, addr, peer_id, shutdown.clone());
-        let session = Session::new_with_opts(PathBuf::new(), settings).await;
-        let session = session.map_err(|error| failed(format!("{error:#}")))?;
+        let session = engine.run(Session::new_with_opts(PathBuf::new(), settings)).await;
+        let session =
+            session.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, announcer, addr, added: Arc::default(), introductions, request_window, shutdown })
+        Ok(Self { session, engine, announcer, addr, added: Arc::default(), introductions, request_window, shutdown })
     }
 
     /// Where peers may dial.
@@ -141,14 +150,14 @@ impl Fetcher {
                 overwrite: true,
                 output_folder: Some(output_folder.to_owned()),
                 peer_opts: Some(peers),
+                storage_factory: Some(Disks { folder: folder.to_path_buf() }.boxed()),
                 ..AddTorrentOptions::default()
             };
             let trackers = self.trackers(metainfo);
             let bytes =
                 AddTorrent::from_bytes(metainfo.with_sources(&trackers, &metainfo.web_seeds).as_bytes().to_vec());
-            let added = self.session.add_torrent(bytes, Some(options)).await;
-            let added = added.map_err(|error| FetchError::Add(info_hash, format!("{error:#}")))?;
-            torrent = added.into_handle();
+            let added = self.add_to_session(bytes, options).await;
+            torrent = added.map_err(|error| FetchError::Add(info_hash, error))?.into_handle();
         }
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
             let list = self.introductions.open(info_hash, seeders);
@@ -167,16 +176,27 @@ impl Fetcher {
         // librqbit announces that nothing is left to download, and who says so is told of no seeders.
         let peers = self.announce_magnet(magnet, Event::Started).await;
         let options = AddTorrentOptions { list_only: true, initial_peers: Some(peers), ..AddTorrentOptions::default() };
-        let resolve = self.session.add_torrent(AddTorrent::from_url(magnet.to_string()), Some(options));
+        let resolve = self.add_to_session(AddTorrent::from_url(magnet.to_string()), options);
         let resolved = tokio::time::timeout(METADATA_WITHIN, resolve).await;
         self.announce_magnet(magnet, Event::Stopped).await;
         let resolved = resolved.map_err(|_| failed("no peer gave the metadata in time".to_owned()))?;
-        match resolved.map_err(|error| failed(format!("{error:#}")))? {
+        match resolved.map_err(failed)? {
             AddTorrentResponse::ListOnly(listed) => {
                 Metainfo::parse(listed.torrent_bytes.to_vec()).map_err(|error| failed(error.to_string()))
             }
             _ => Err(failed("the session has it already".to_owned())),
         }
+    }
+
+    /// Why it could not be added is a text: librqbit has no better.
+    async fn add_to_session(
+        &self,
+        torrent: AddTorrent<'static>,
+        options: AddTorrentOptions,
+    ) -> Result<AddTorrentResponse, String> {
+        let session = self.session.clone();
+        let added = self.engine.run(async move { session.add_torrent(torrent, Some(options)).await }).await;
+        added.map_err(|ended| ended.to_string())?.map_err(|error| format!("{error:#}"))
     }
 
     /// Announces as one that has only a magnet link and everything still to download, and says which peers there are.
@@ -223,7 +243,8 @@ impl Fetcher {
         self.introductions.close(info_hash);
         if self.torrent(info_hash).is_some() {
             let id = TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes()));
-            if let Err(error) = self.session.delete(id, false).await {
+            let session = self.session.clone();
+            if let Ok(Err(error)) = self.engine.run(async move { session.delete(id, false).await }).await {
                 tracing::warn!(%info_hash, "cannot remove from the session: {error:#}");
             }
         }
@@ -233,7 +254,10 @@ impl Fetcher {
     pub async fn stop(&self) {
         let attendances: Vec<Attendance> = self.added().drain().map(|(_, attendance)| attendance).collect();
         futures_util::future::join_all(attendances.into_iter().map(Attendance::end)).await;
-        self.session.stop().await;
+        let session = self.session.clone();
+        // An engine that has ended has stopped the session.
+        let _ended = self.engine.run(async move { session.stop().await }).await;
+        self.shutdown.cancel();
     }
 
     fn torrent(&self, info_hash: InfoHash) -> Option<Arc<ManagedTorrent>> {

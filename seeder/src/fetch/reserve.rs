@@ -1,7 +1,5 @@
-//! Space on the disk, taken before anything is fetched.
-//!
-//! librqbit 9.1.0 takes a write that was cut short by a full disk for a whole one, finds the piece damaged and blames
-//! the peer (`pwrite_all_vectored` ignores the count). So a disk that is too small must be found out here.
+//! Space on the disk, taken before anything is fetched: that it is too small is better known before the network was
+//! used for nothing, and no other download takes what this one was promised.
 
 use std::{
     fs::{self, File},
