@@ -2,12 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use nova_protocol::{Metainfo, api::TagVersion, metainfo::Info};
-use nova_seeder::{
-    fetch::{Fetcher, Limits, Options, Window},
-    peer_id,
-    source::Source,
-};
-use tokio_util::sync::CancellationToken;
+use nova_seeder::{fetch::Fetcher, source::Source};
 
 use crate::context::Context;
 
@@ -46,13 +41,7 @@ pub async fn find(context: &Context, source: &Source) -> Result<Target> {
 }
 
 async fn of_magnet(context: &Context, source: &Source) -> Result<Metainfo> {
-    let options = Options {
-        listen: context.config.listen,
-        state: None,
-        request_window: Window::AtLeast(16),
-        limits: Limits::default(),
-    };
-    let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
+    let fetcher = Fetcher::alone(context.config.listen).await?;
     let resolved = context.ask(source.resolve(&context.tracker()?, &fetcher)).await;
     fetcher.stop().await;
     Ok(resolved?.metainfo.as_ref().clone())

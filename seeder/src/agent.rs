@@ -69,7 +69,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let data = DataDir::open(&config.data_dir)?;
     let options = fetch::Options {
         listen: config.peers_listen,
-        state: Some(data.path("session")),
+        state: data.path("session"),
         request_window: config.request_window(),
         limits: config.limits(),
     };

@@ -1,5 +1,7 @@
 //! The client of an agent's HTTP face.
 
+use std::path::PathBuf;
+
 use nova_protocol::{
     InfoHash, Metainfo,
     api::{Pull, Pulls, StartPull},
@@ -41,17 +43,18 @@ impl AgentClient {
         self.service.send(self.service.request(Method::GET, &["readiness"])).await.map(drop)
     }
 
-    /// Starts to pull a reference, an info hash or a magnet link, or joins the pull that there is.
-    pub async fn start(&self, source: &str) -> Result<Pull> {
+    /// Starts to pull a reference, an info hash or a magnet link, or joins the pull that there is. What is at the paths
+    /// of `reuse` is not fetched.
+    pub async fn start(&self, source: &str, reuse: &[PathBuf]) -> Result<Pull> {
         let body = StartPull { source: source.to_owned() };
-        let request = self.service.request(Method::POST, &["v1", "pulls"]).json(&body);
+        let request = self.service.request(Method::POST, &["v1", "pulls"]).query(&named(reuse)).json(&body);
         self.service.json(request.timeout(METADATA_WITHIN + ANSWER_WITHIN)).await
     }
 
     /// Starts to pull what a `.torrent` describes.
-    pub async fn start_metainfo(&self, metainfo: &Metainfo) -> Result<Pull> {
+    pub async fn start_metainfo(&self, metainfo: &Metainfo, reuse: &[PathBuf]) -> Result<Pull> {
         let request = self.service.request(Method::POST, &["v1", "pulls"]).header(CONTENT_TYPE, TORRENT);
-        self.service.json(request.body(metainfo.as_bytes().to_vec())).await
+        self.service.json(request.query(&named(reuse)).body(metainfo.as_bytes().to_vec())).await
     }
 
     /// Everything that the agent has or is fetching.
@@ -77,4 +80,9 @@ impl AgentClient {
             .await
             .map(drop)
     }
+}
+
+/// The paths as a query says them.
+fn named(reuse: &[PathBuf]) -> Vec<(&'static str, &PathBuf)> {
+    reuse.iter().map(|path| ("reuse", path)).collect()
 }

@@ -1,5 +1,6 @@
 //! Reading a torrent's bytes from its files on disk.
 
+pub(crate) mod copy;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod hash;
@@ -28,6 +29,9 @@ const OPEN_FILES: usize = 32;
 pub struct Content<I> {
     info: I,
     root: PathBuf,
+    /// Where each file is, when they are not all below the root.
+    scattered: Option<Vec<Option<PathBuf>>>,
+    writable: bool,
     /// Most recently used first.
     open: Mutex<Vec<(usize, Arc<File>)>>,
 }
@@ -52,7 +56,17 @@ impl<I: Deref<Target = Info>> Content<I> {
     /// may be a symlink.
     pub fn new(info: I, root: &Path) -> Self {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        Self { info, root, open: Mutex::default() }
+        Self { info, root, scattered: None, writable: false, open: Mutex::default() }
+    }
+
+    /// The same, to be written to as well.
+    pub(crate) fn writable(info: I, root: &Path) -> Self {
+        Self { writable: true, ..Self::new(info, root) }
+    }
+
+    /// Content of which each file is somewhere else, or nowhere.
+    pub(crate) fn scattered(info: I, files: Vec<Option<PathBuf>>) -> Self {
+        Self { info, root: PathBuf::new(), scattered: Some(files), writable: false, open: Mutex::default() }
     }
 
     /// What the content is.
@@ -120,11 +134,15 @@ impl<I: Deref<Target = Info>> Content<I> {
         ReadError { file, path: self.path_of(file), source }
     }
 
-    fn file(&self, index: usize) -> io::Result<Arc<File>> {
+    pub(crate) fn file(&self, index: usize) -> io::Result<Arc<File>> {
         if let Some(file) = self.cached(index) {
             return Ok(file);
         }
-        let file = Arc::new(open_file(&self.path_of(index))?);
+        let path = match &self.scattered {
+            Some(files) => files[index].clone().ok_or(io::ErrorKind::NotFound)?,
+            None => self.path_of(index),
+        };
+        let file = Arc::new(open(&path, self.writable)?);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.truncate(OPEN_FILES - 1);
         open.insert(0, (index, file.clone()));
@@ -141,6 +159,10 @@ impl<I: Deref<Target = Info>> Content<I> {
 
 /// Opens a stored file for reading; never follows a symlink, never waits for a fifo.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    open(path, false)
+}
+
+fn open(path: &Path, writable: bool) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
+    OpenOptions::new().read(true).write(writable).custom_flags(flags).open(path)
 }

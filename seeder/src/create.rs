@@ -1,5 +1,6 @@
 //! Making a torrent of a file or of a directory: the same content gives the same info hash, on any machine and any day.
 
+mod align;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -17,6 +18,7 @@ use nova_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::align::Align;
 use crate::content::{Cancelled, Content, ReadError, hash::hash_pieces};
 
 /// How to make a torrent; by default as nova does it on every machine.
@@ -28,6 +30,8 @@ pub struct Options {
     pub piece_length: Option<PieceLength>,
     /// Whether peers may come from the tracker alone (BEP 27).
     pub private: bool,
+    /// Which files start on the border of a piece.
+    pub align: Align,
     /// Threads that hash; as many as cores when none is given.
     pub threads: Option<usize>,
 }
@@ -120,8 +124,8 @@ pub fn create(
     let root = fs::canonicalize(path).map_err(|source| CreateError::Read { path: path.to_path_buf(), source })?;
     let name = name(path, &root, options)?;
     let walked = walk::walk(&root, &name)?;
-    let length = walked.length;
-    let piece_length = options.piece_length.unwrap_or_else(|| PieceLength::for_total(length));
+    let piece_length = options.piece_length.unwrap_or_else(|| PieceLength::for_total(walked.length));
+    let (files, length) = walk::place(align::align(walked.files, piece_length, options.align))?;
     let pieces = piece_length.pieces_in(length);
     if pieces.saturating_mul(20) > LIMITS.bytes as u64 {
         return Err(CreateError::TooManyPieces { pieces, piece_length });
@@ -132,7 +136,7 @@ pub fn create(
         pieces: Vec::new(),
         private: options.private,
         is_single_file: walked.is_single_file,
-        files: walked.files,
+        files,
         length,
     };
     info.pieces = hash(&info, &root, options.threads, progress, cancel)?;
@@ -186,12 +190,7 @@ fn new_info(info: Info, name: FilePath) -> NewInfo {
         _ => NewKind::Directory(
             info.files
                 .into_iter()
-                .map(|file| NewFile {
-                    path: file.path,
-                    length: file.length,
-                    executable: file.kind == FileKind::Executable,
-                    symlink: if let FileKind::Symlink(target) = file.kind { Some(target) } else { None },
-                })
+                .map(|file| NewFile { path: file.path, length: file.length, kind: file.kind })
                 .collect(),
         ),
     };

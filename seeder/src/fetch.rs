@@ -3,8 +3,10 @@
 //! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
 
 mod attendance;
+mod begin;
 mod engine;
 mod introduce;
+mod notes;
 mod reserve;
 mod status;
 mod storage;
@@ -21,22 +23,26 @@ use std::{
 };
 
 use librqbit::{
-    AddTorrent, AddTorrentOptions, AddTorrentResponse, ListenerOptions, ManagedTorrent, PeerConnectionOptions, Session,
-    SessionOptions, SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
-    storage::StorageFactoryExt as _,
+    AddTorrent, AddTorrentOptions, AddTorrentResponse, ListenerOptions, Session, SessionOptions,
+    SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use attendance::Attendance;
+use begin::Beginning;
 use engine::Engine;
 use introduce::Introductions;
 pub use reserve::ReserveError;
 pub use status::{State, Status};
-use storage::Disks;
 pub use window::Window;
 
-use crate::announce::{Amounts, Announcer};
+use crate::{
+    announce::{Amounts, Announcer},
+    peer_id,
+    reuse::Holdings,
+};
 
 const POLL: Duration = Duration::from_millis(50);
 /// How long peers may take to give the metadata of a magnet link.
@@ -47,8 +53,8 @@ pub(crate) const METADATA_WITHIN: Duration = Duration::from_mins(1);
 pub struct Options {
     /// Where peers may dial it; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where it notes what it has, so that a restart neither forgets nor hashes again; nothing is noted without.
-    pub state: Option<PathBuf>,
+    /// Where it notes what it has, so that a restart neither forgets nor hashes again.
+    pub state: PathBuf,
     /// Requests in flight to each peer.
     pub request_window: Window,
     /// Bytes a second, and connections.
@@ -71,6 +77,9 @@ pub struct Limits {
 pub struct Fetcher {
     session: Arc<Session>,
     engine: Engine,
+    state: PathBuf,
+    /// The directory of the state, when that goes with the session.
+    _temporary: Option<Arc<TempDir>>,
     announcer: Announcer,
     addr: SocketAddr,
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
@@ -85,12 +94,9 @@ pub enum FetchError {
     /// librqbit would not start.
     #[error("cannot listen for peers at {0}: {1}")]
     Start(SocketAddr, String),
-    /// librqbit would not take the torrent.
+    /// Nobody gives the metadata of a magnet link.
     #[error("cannot fetch {0}: {1}")]
-    Add(InfoHash, String),
-    /// The output directory has a name that librqbit cannot take.
-    #[error("{} is not UTF-8", .0.display())]
-    Folder(PathBuf),
+    Magnet(InfoHash, String),
     /// There is no space for the files, or they cannot be made.
     #[error(transparent)]
     Reserve(#[from] ReserveError),
@@ -103,7 +109,7 @@ pub enum FetchError {
 }
 
 impl Fetcher {
-    /// Starts a session; with [`Options::state`], every torrent that was in it before is in it again.
+    /// Starts a session without torrents.
     ///
     /// # Errors
     /// [`FetchError::Start`].
@@ -111,10 +117,9 @@ impl Fetcher {
         let (listen, request_window) = (options.listen, options.request_window);
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
-        if let Some(folder) = &options.state {
-            // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
-            let _none_at_the_first_start = std::fs::remove_file(folder.join("session.json"));
-        }
+        let state = options.state.clone();
+        // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
+        let _none_at_the_first_start = std::fs::remove_file(state.join("session.json"));
         let shutdown = shutdown.child_token();
         let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
         let engine = Engine::start(shutdown.clone()).map_err(|error| failed(error.to_string()))?;
@@ -123,7 +128,30 @@ impl Fetcher {
         let session =
             session.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, engine, announcer, addr, added: Arc::default(), introductions, request_window, shutdown })
+        Ok(Self {
+            session,
+            engine,
+            state,
+            _temporary: None,
+            announcer,
+            addr,
+            added: Arc::default(),
+            introductions,
+            request_window,
+            shutdown,
+        })
+    }
+
+    /// Starts a session for one download, of which nothing stays.
+    ///
+    /// # Errors
+    /// [`FetchError::Start`].
+    pub async fn alone(listen: SocketAddr) -> Result<Self, FetchError> {
+        let state = tempfile::tempdir().map_err(|error| FetchError::Start(listen, error.to_string()))?;
+        let (request_window, limits) = (Window::AtLeast(16), Limits::default());
+        let options = Options { listen, state: state.path().to_path_buf(), request_window, limits };
+        let fetcher = Self::start(options, peer_id(), CancellationToken::new()).await?;
+        Ok(Self { _temporary: Some(Arc::new(state)), ..fetcher })
     }
 
     /// Where peers may dial.
@@ -131,38 +159,28 @@ impl Fetcher {
         self.addr
     }
 
-    /// Starts to fetch a torrent into `folder`, or goes on with it, or leaves it be when it is in the session already.
-    /// `seeders` are peers that are known to have everything.
+    /// Starts to fetch a torrent into `folder`, or goes on with it, or leaves it be when it was added already. `seeders`
+    /// are peers that are known to have everything; what `holdings` have of it is not fetched. All but the making of the
+    /// files goes on in the background: [`Self::status`] says what comes of it.
     ///
     /// # Errors
-    /// [`FetchError::Add`], [`FetchError::Folder`], [`FetchError::Reserve`].
-    pub async fn add(&self, metainfo: &Arc<Metainfo>, folder: &Path, seeders: &[SocketAddr]) -> Result<(), FetchError> {
-        let info_hash = metainfo.info_hash();
+    /// [`FetchError::Reserve`].
+    pub async fn add(
+        &self,
+        metainfo: &Arc<Metainfo>,
+        folder: &Path,
+        seeders: &[SocketAddr],
+        holdings: Holdings,
+    ) -> Result<(), FetchError> {
         let (info, root) = (metainfo.info.clone(), folder.to_path_buf());
         let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
         reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let mut torrent = None;
-        if metainfo.info.length > 0 {
-            let output_folder = folder.to_str().ok_or_else(|| FetchError::Folder(folder.to_path_buf()))?;
-            let window = self.request_window.requests(seeders.first()).await;
-            let peers = PeerConnectionOptions { max_request_window: Some(window), ..PeerConnectionOptions::default() };
-            let options = AddTorrentOptions {
-                overwrite: true,
-                output_folder: Some(output_folder.to_owned()),
-                peer_opts: Some(peers),
-                storage_factory: Some(Disks { folder: folder.to_path_buf() }.boxed()),
-                ..AddTorrentOptions::default()
-            };
-            let trackers = self.trackers(metainfo);
-            let bytes =
-                AddTorrent::from_bytes(metainfo.with_sources(&trackers, &metainfo.web_seeds).as_bytes().to_vec());
-            let added = self.add_to_session(bytes, options).await;
-            torrent = added.map_err(|error| FetchError::Add(info_hash, error))?.into_handle();
-        }
+        let info_hash = metainfo.info_hash();
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
-            let list = self.introductions.open(info_hash, seeders);
-            let stop = self.shutdown.child_token();
-            place.insert(Attendance::start(self.clone(), torrent, metainfo.clone(), list, stop));
+            let (metainfo, folder, seeders) = (metainfo.clone(), folder.to_path_buf(), seeders.to_vec());
+            let list = self.introductions.open(info_hash, &seeders);
+            let beginning = Beginning { metainfo, folder, seeders, holdings };
+            place.insert(Attendance::start(self.clone(), beginning, list, self.shutdown.child_token()));
         }
         Ok(())
     }
@@ -170,9 +188,9 @@ impl Fetcher {
     /// The metainfo that peers of a magnet link give (BEP 9).
     ///
     /// # Errors
-    /// [`FetchError::Add`] when there is no peer, or none gives it.
+    /// [`FetchError::Magnet`] when there is no peer, or none gives it.
     pub async fn metainfo_of(&self, magnet: &Magnet) -> Result<Metainfo, FetchError> {
-        let failed = |reason: String| FetchError::Add(magnet.info_hash, reason);
+        let failed = |reason: String| FetchError::Magnet(magnet.info_hash, reason);
         // librqbit announces that nothing is left to download, and who says so is told of no seeders.
         let peers = self.announce_magnet(magnet, Event::Started).await;
         let options = AddTorrentOptions { list_only: true, initial_peers: Some(peers), ..AddTorrentOptions::default() };
@@ -188,17 +206,6 @@ impl Fetcher {
         }
     }
 
-    /// Why it could not be added is a text: librqbit has no better.
-    async fn add_to_session(
-        &self,
-        torrent: AddTorrent<'static>,
-        options: AddTorrentOptions,
-    ) -> Result<AddTorrentResponse, String> {
-        let session = self.session.clone();
-        let added = self.engine.run(async move { session.add_torrent(torrent, Some(options)).await }).await;
-        added.map_err(|ended| ended.to_string())?.map_err(|error| format!("{error:#}"))
-    }
-
     /// Announces as one that has only a magnet link and everything still to download, and says which peers there are.
     async fn announce_magnet(&self, magnet: &Magnet, event: Event) -> Vec<SocketAddr> {
         let trackers: Vec<_> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
@@ -209,13 +216,9 @@ impl Fetcher {
             .map_or_else(|_| Vec::new(), |reply| reply.peers)
     }
 
-    /// How a torrent is doing, if it is in the session.
+    /// How a torrent is doing, if it was added.
     pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
-        if let Some(torrent) = self.torrent(info_hash) {
-            return Some(status::status(&torrent));
-        }
-        let was_added = self.added().contains_key(&info_hash);
-        was_added.then(|| Status { state: State::Complete, ..Status::nothing() })
+        self.added().get(&info_hash).map(Attendance::status)
     }
 
     /// Waits until everything of a torrent is there and verified.
@@ -237,11 +240,10 @@ impl Fetcher {
     /// Tells every tracker that this peer leaves, and takes a torrent out of the session; its files stay.
     pub async fn remove(&self, info_hash: InfoHash) {
         let attendance = self.added().remove(&info_hash);
-        if let Some(attendance) = attendance {
-            attendance.end().await;
-        }
+        let Some(attendance) = attendance else { return };
+        let torrent = attendance.end().await;
         self.introductions.close(info_hash);
-        if self.torrent(info_hash).is_some() {
+        if torrent.is_some() {
             let id = TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes()));
             let session = self.session.clone();
             if let Ok(Err(error)) = self.engine.run(async move { session.delete(id, false).await }).await {
@@ -258,10 +260,6 @@ impl Fetcher {
         // An engine that has ended has stopped the session.
         let _ended = self.engine.run(async move { session.stop().await }).await;
         self.shutdown.cancel();
-    }
-
-    fn torrent(&self, info_hash: InfoHash) -> Option<Arc<ManagedTorrent>> {
-        self.session.get(TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes())))
     }
 
     fn added(&self) -> MutexGuard<'_, HashMap<InfoHash, Attendance>> {
@@ -284,8 +282,8 @@ fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown
     SessionOptions {
         dht: None,
         disable_local_service_discovery: true,
-        fastresume: options.state.is_some(),
-        persistence: options.state.map(|folder| SessionPersistenceConfig::Json { folder: Some(folder) }),
+        fastresume: true,
+        persistence: Some(SessionPersistenceConfig::Json { folder: Some(options.state) }),
         peer_id: Some(Id20::new(*peer_id.as_bytes())),
         listen: Some(ListenerOptions {
             listen_addr: addr,

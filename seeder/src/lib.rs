@@ -17,6 +17,7 @@ mod metrics;
 pub mod origin;
 pub mod pull;
 pub mod push;
+pub mod reuse;
 pub mod service;
 pub mod settings;
 pub mod source;

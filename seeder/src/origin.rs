@@ -91,7 +91,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let uploader = Uploader::start(listeners.peers, peer_id(), limits, engines.child_token())?;
     let options = fetch::Options {
         listen: config.fetch_listen,
-        state: Some(data.path("session")),
+        state: data.path("session"),
         request_window: fetch::Window::Fixed(128),
         limits: fetch::Limits::default(),
     };

@@ -20,8 +20,8 @@ use crate::{
     claim::claim,
     content::Cancelled,
     deliver::{self, DeliverError, Mode},
-    fetch::{FetchError, Fetcher, Limits, Options, Window},
-    peer_id,
+    fetch::{FetchError, Fetcher},
+    reuse::Holdings,
     service::ServiceError,
     source::{ResolveError, Resolved, Source},
     tracker::TrackerClient,
@@ -38,6 +38,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// Whether something else of that name makes way.
     pub replace: bool,
+    /// Files and directories, absolute, that may have parts of it; what is in its place is one of them by itself.
+    pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers; port 0 takes a free one.
     pub listen: SocketAddr,
 }
@@ -115,9 +117,7 @@ pub async fn pull(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<Pulled, PullError> {
-    let options =
-        Options { listen: request.listen, state: None, request_window: Window::AtLeast(16), limits: Limits::default() };
-    let fetcher = Fetcher::start(options, peer_id(), CancellationToken::new()).await?;
+    let fetcher = Fetcher::alone(request.listen).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
         Ok(Fetched::Staged { stage, pulled }) => {
@@ -162,7 +162,7 @@ async fn fetch(
     let root = stage.path.join(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
-    fetcher.add(&metainfo, folder, &origins).await?;
+    fetcher.add(&metainfo, folder, &origins, request.holdings(&metainfo)).await?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
     let last = watched.ok_or_else(cancelled)??;
@@ -187,7 +187,7 @@ pub async fn pull_through(
         match pulled {
             Err(PullError::Deliver(error @ DeliverError::Damaged { .. })) if !is_second => {
                 tracing::warn!(%error, "the agent fetches it again");
-                agent.remove(start(agent, &request.source).await?.info_hash).await?;
+                agent.remove(start(agent, request).await?.info_hash).await?;
                 is_second = true;
             }
             pulled => return pulled,
@@ -205,7 +205,7 @@ where
     F: Fn(Progress) + Send + Sync + 'static,
 {
     let cancelled = || PullError::Cancelled(request.directory.clone());
-    let started = stop.run_until_cancelled(start(agent, &request.source)).await;
+    let started = stop.run_until_cancelled(start(agent, request)).await;
     let mut pull = started.ok_or_else(cancelled)??;
     let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
     if let Some(path) = already_there(&metainfo, request, stop).await? {
@@ -228,11 +228,21 @@ where
 }
 
 /// The agent is told what it can find out itself; files and URLs may be this process's alone.
-async fn start(agent: &AgentClient, source: &Source) -> Result<api::Pull, PullError> {
+async fn start(agent: &AgentClient, request: &Request) -> Result<api::Pull, PullError> {
+    let Request { source, reuse, .. } = request;
     Ok(match source {
-        Source::File(_) | Source::Url(_) => agent.start_metainfo(&source.read().await?).await?,
-        other => agent.start(&other.to_string()).await?,
+        Source::File(_) | Source::Url(_) => agent.start_metainfo(&source.read().await?, reuse).await?,
+        other => agent.start(&other.to_string(), reuse).await?,
     })
+}
+
+impl Request {
+    fn holdings(&self, metainfo: &Metainfo) -> Holdings {
+        let mut holdings = Holdings::default();
+        self.reuse.iter().for_each(|path| holdings.add_path(path.clone()));
+        holdings.add_path(self.directory.join(&metainfo.info.name));
+        holdings
+    }
 }
 
 /// Watches a torrent until it is complete.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use nova_protocol::{
-    Reference,
+    InfoHash, Reference,
     api::{MoveTag, TagVersion, TorrentStatus},
 };
 use tokio_util::sync::CancellationToken;
@@ -145,7 +145,8 @@ pub async fn push(
         None => reference_of(&created.metainfo.info.name)?,
     };
     let info_hash = created.metainfo.info_hash();
-    let status = patiently(|| tracker.put_torrent(&created.metainfo), stop).await?;
+    let metainfo = created.metainfo.with_similar(similar(tracker, &reference, info_hash).await.as_slice());
+    let status = patiently(|| tracker.put_torrent(&metainfo), stop).await?;
     observe(Progress::Registered(status.clone()));
     let (status, sent) = if status.is_replicated() {
         (status, 0)
@@ -159,6 +160,12 @@ pub async fn push(
     let body = MoveTag { info_hash, expected_version: request.expected_version, pusher: request.pusher };
     let tag = patiently(|| tracker.move_tag(&reference, &body), stop).await?;
     Ok(Pushed { tag, sent, replicas: status.complete_replicas() })
+}
+
+/// What the tag points to now: whoever has that has most of this, as a rule (BEP 38).
+async fn similar(tracker: &TrackerClient, reference: &Reference, info_hash: InfoHash) -> Option<InfoHash> {
+    let now = tracker.tag(reference).await.ok()?.info_hash;
+    (now != info_hash).then_some(now)
 }
 
 /// Asks until there is an answer, for as long as a tracker may take to restart.

@@ -19,7 +19,7 @@ fn thirty_who_ask_for_one_thing_at_once_get_one_download() {
         let asked: Vec<_> = (0..30)
             .map(|_| {
                 let agent = agent.clone();
-                tokio::spawn(async move { agent.start("demo").await })
+                tokio::spawn(async move { agent.start("demo", &[]).await })
             })
             .collect();
         let mut started = Vec::new();

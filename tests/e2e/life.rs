@@ -37,7 +37,7 @@ fn sigterm_ends_every_part_in_order_and_announces_stopped() {
     let mut stack = Stack::start();
     let agent = stack.add_agent("agent");
     let tag = stack.push(&Tree::of_everything(&stack.path("demo"), 8 << 20), "demo");
-    stack.block_on(agent.start("demo")).unwrap();
+    stack.block_on(agent.start("demo", &[])).unwrap();
     stack.pulled(&agent, tag.info_hash, MINUTE);
     let seeders = |stack: &Stack| stack.torrent(tag.info_hash).unwrap().seeders;
     eventually("agent and origin are seeders", MINUTE, || match seeders(&stack) {

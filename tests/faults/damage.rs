@@ -29,7 +29,7 @@ fn an_agent_never_delivers_damaged_content() {
     let agent = stack.add_agent("agent");
     let tree = Tree::of_everything(&stack.path("demo"), 8 << 20);
     let tag = stack.push(&tree, "demo");
-    stack.block_on(agent.start("demo")).unwrap();
+    stack.block_on(agent.start("demo", &[])).unwrap();
     stack.pulled(&agent, tag.info_hash, MINUTE);
     damage(&stack, "agent", tag.info_hash);
 

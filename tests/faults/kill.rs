@@ -105,7 +105,7 @@ fn an_agent_that_is_killed_resumes_without_hashing_and_finishes() {
     stack.set("agent", "NOVA_AGENT_DOWNLOAD_LIMIT", "20971520");
     stack.set("agent", "NOVA_SEEDER_LOG", "info");
     let agent = stack.add_agent("agent");
-    stack.block_on(agent.start("demo")).unwrap();
+    stack.block_on(agent.start("demo", &[])).unwrap();
     let before = eventually("the agent has a part", MINUTE, || {
         let pull = stack.block_on(agent.pull(info_hash)).unwrap();
         assert_ne!(pull.state, PullState::Seeding, "too late for this test");
@@ -131,7 +131,7 @@ fn an_agent_that_is_killed_resumes_without_hashing_and_finishes() {
 fn an_origin_that_is_killed_during_a_pull_serves_again_without_fetching() {
     let (mut stack, _, info_hash) = pushed_to_a_slow_origin();
     let agent = stack.add_agent("agent");
-    stack.block_on(agent.start("demo")).unwrap();
+    stack.block_on(agent.start("demo", &[])).unwrap();
     eventually("the agent has a part", MINUTE, || {
         let pull = stack.block_on(agent.pull(info_hash)).unwrap();
         if pull.have > 10 << 20 { Ok(()) } else { Err(pull.have) }

@@ -40,7 +40,7 @@ fn aria2_and_an_agent_download_the_same_tree_at_once() {
 
     let folder = stack.path("aria2");
     let _member = Client::Aria2.join_slowly(stack.torrent_file(info_hash), &folder);
-    stack.block_on(agent.start("demo:v1")).unwrap();
+    stack.block_on(agent.start("demo:v1", &[])).unwrap();
     let pull = stack.pulled(&agent, info_hash, Duration::from_mins(1));
     has_files_of(&tree, &pull.path).unwrap();
     swarming::arrives(&tree, &folder);

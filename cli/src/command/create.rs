@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use nova_protocol::{Metainfo, PieceLength};
-use nova_seeder::create::{self, Options};
+use nova_seeder::create::{self, Align, Options};
 use serde_json::json;
 
 use crate::{context::Context, failure::Exit, progress::Step, target, units};
@@ -45,6 +45,9 @@ pub struct Create {
     /// Bytes in a piece: a power of two, 16KiB to 64MiB [default: by size, 64KiB to 16MiB].
     #[arg(long, value_name = "SIZE", value_parser = piece_length)]
     piece_length: Option<PieceLength>,
+    /// Which files start on the border of a piece, so that other versions of the tree have the same pieces.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    align: Align,
     /// The name that a download takes [default: the name of the path].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -95,8 +98,13 @@ impl Create {
     }
 
     async fn metainfo(&self, context: &Context) -> Result<Metainfo> {
-        let options =
-            Options { name: self.name.clone(), piece_length: self.piece_length, private: !self.public, threads: None };
+        let options = Options {
+            name: self.name.clone(),
+            piece_length: self.piece_length,
+            private: !self.public,
+            align: self.align,
+            threads: None,
+        };
         let (path, stop, progress) = (context.env.path(&self.path), context.stop().clone(), context.progress.clone());
         let show = move |done, total| progress.show("hashing", Step { done, total, detail: String::new() });
         let create = move || create::create(&path, &options, show, &stop);

@@ -46,6 +46,10 @@ pub struct Pull {
     /// Replace what has its name there.
     #[arg(long)]
     replace: bool,
+    /// A file or directory that has parts of it, such as another version; more than once for more of them. What an agent
+    /// has is reused by itself, and so is what --replace replaces.
+    #[arg(long, value_name = "PATH")]
+    reuse: Vec<PathBuf>,
     /// Be a peer itself, even with an agent on this host.
     #[arg(long, conflicts_with_all = ["agent", "agent_server_port"])]
     no_agent: bool,
@@ -91,6 +95,7 @@ impl Pull {
             source: target::read(context, source)?,
             directory: context.env.path(&self.download_dir),
             replace: self.replace,
+            reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
             listen: self.listen.unwrap_or(context.config.listen),
         };
         let agent = self.agent(context).await?;
@@ -186,7 +191,8 @@ impl Watch {
         let peers = units::count(pull.peers.into(), "peer");
         if pull.state == PullState::Checking {
             self.first(First::Checking);
-            self.wait_for(format!("{} to be checked on disk", pull.name));
+            self.wait_for(format!("this host to be searched for parts of {}", pull.name));
+            self.progress.show("checking", Step { done: pull.checked, total: pull.length, detail: String::new() });
             return;
         }
         self.first(First::Had(pull.have));

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use nova_protocol::{PieceLength, Reference, Tag, api::TorrentStatus};
 use nova_seeder::{
-    create,
+    create::{self, Align},
     push::{self, Progress, Pushed, Request},
 };
 use serde::Serialize;
@@ -53,6 +53,9 @@ pub struct Push {
     /// Bytes in a piece: a power of two, 16KiB to 64MiB [default: by size, 64KiB to 16MiB].
     #[arg(long, value_name = "SIZE", value_parser = piece_length)]
     piece_length: Option<PieceLength>,
+    /// Which files start on the border of a piece, so that other versions of the tree have the same pieces.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    align: Align,
     /// The name that a download takes [default: the name of the path].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -110,6 +113,7 @@ impl Push {
                 name: self.name,
                 piece_length: self.piece_length,
                 private: !self.public,
+                align: self.align,
                 threads: None,
             },
             expected_version: self.expect,

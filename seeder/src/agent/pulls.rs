@@ -7,6 +7,7 @@ use nova_protocol::{InfoHash, Metainfo, api::Pull};
 use super::{Agent, Torrent};
 use crate::{
     fetch::FetchError,
+    reuse::Holdings,
     source::{ResolveError, Resolved, Source, origins},
     store::StoreError,
 };
@@ -31,7 +32,7 @@ impl Agent {
         });
         for info_hash in listed {
             let resumed = match self.store.get(info_hash) {
-                Ok(Some(entry)) => self.fetch(&entry.metainfo, Vec::new()).await.map(drop),
+                Ok(Some(entry)) => self.fetch(&entry.metainfo, Vec::new(), Holdings::of(&self.store)).await.map(drop),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error.into()),
             };
@@ -42,16 +43,20 @@ impl Agent {
     }
 
     /// Starts to pull what a user named, or joins the pull that there is.
-    pub(super) async fn start(self: &Arc<Self>, source: &Source) -> Result<Pull, StartError> {
+    pub(super) async fn start(self: &Arc<Self>, source: &Source, holdings: Holdings) -> Result<Pull, StartError> {
         let Resolved { metainfo, origins, .. } = source.resolve(&self.tracker, &self.fetcher).await?;
-        self.fetch(&metainfo, origins).await
+        self.fetch(&metainfo, origins, holdings).await
     }
 
     /// Starts to pull what a `.torrent` describes; the tracker's own is better, if it has one.
-    pub(super) async fn start_metainfo(self: &Arc<Self>, metainfo: Metainfo) -> Result<Pull, StartError> {
+    pub(super) async fn start_metainfo(
+        self: &Arc<Self>,
+        metainfo: Metainfo,
+        holdings: Holdings,
+    ) -> Result<Pull, StartError> {
         let info_hash = metainfo.info_hash();
         let metainfo = self.tracker.metainfo(info_hash).await.unwrap_or(metainfo);
-        self.fetch(&Arc::new(metainfo), origins(&self.tracker, info_hash).await).await
+        self.fetch(&Arc::new(metainfo), origins(&self.tracker, info_hash).await, holdings).await
     }
 
     /// How a pull is doing.
@@ -83,7 +88,12 @@ impl Agent {
         Ok(was_there)
     }
 
-    async fn fetch(self: &Arc<Self>, metainfo: &Arc<Metainfo>, origins: Vec<SocketAddr>) -> Result<Pull, StartError> {
+    async fn fetch(
+        self: &Arc<Self>,
+        metainfo: &Arc<Metainfo>,
+        origins: Vec<SocketAddr>,
+        holdings: Holdings,
+    ) -> Result<Pull, StartError> {
         let _changing = self.changing.lock().await;
         let info_hash = metainfo.info_hash();
         if let Some(pull) = self.pull(info_hash)
@@ -97,7 +107,7 @@ impl Agent {
         if self.torrents().contains_key(&info_hash) {
             self.fetcher.remove(info_hash).await;
         }
-        let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins).await;
+        let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins, holdings).await;
         if added.is_err() && !was_begun {
             self.store.remove(info_hash)?;
         }

@@ -1,6 +1,6 @@
 //! The HTTP face of an agent.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use nova_protocol::{
@@ -25,13 +25,14 @@ use crate::{
     fetch::{FetchError, ReserveError},
     http::{Refusal, json},
     metrics::Metrics,
+    reuse::Holdings,
     source::{ResolveError, Source},
 };
 
 const JSON: &str = "application/json";
 
 /// ```text
-/// POST   /v1/pulls                      start to pull: {"source": ...}, or a .torrent
+/// POST   /v1/pulls?reuse=PATH           start to pull: {"source": ...}, or a .torrent
 /// GET    /v1/pulls                      everything that is here or on its way
 /// GET    /v1/pulls/INFO_HASH            how one is doing
 /// GET    /v1/pulls/INFO_HASH.torrent    its metainfo
@@ -52,10 +53,15 @@ pub(super) fn routes(agent: &Arc<Agent>, is_local: bool) -> BoxedFilter<(Respons
     let start = pulls
         .and(warp::post())
         .and(warp::header::optional::<String>(CONTENT_TYPE.as_str()))
+        .and(warp::query::<Vec<(String, String)>>())
         .and(warp::body::content_length_limit(LIMITS.bytes as u64))
         .and(warp::body::bytes())
-        .then(|agent: Arc<Agent>, kind: Option<String>, body: Bytes| async move {
-            json(start(&agent, kind.as_deref(), &body).await)
+        .then(|agent: Arc<Agent>, kind: Option<String>, query: Vec<(String, String)>, body: Bytes| async move {
+            let started = match holdings(&agent, query) {
+                Ok(holdings) => start(&agent, kind.as_deref(), holdings, &body).await,
+                Err(refusal) => Err(refusal),
+            };
+            json(started)
         });
     let get = one.clone().and(warp::get()).map(|name: String, agent: Arc<Agent>| get(&agent, &name));
     let remove =
@@ -85,10 +91,24 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-async fn start(agent: &Arc<Agent>, kind: Option<&str>, body: &[u8]) -> Result<Pull, Refusal> {
+/// What is on this host, and at the paths that a query names.
+fn holdings(agent: &Agent, query: Vec<(String, String)>) -> Result<Holdings, Refusal> {
+    let mut holdings = Holdings::of(&agent.store);
+    for (name, value) in query {
+        let path = PathBuf::from(value);
+        if name != "reuse" || !path.is_absolute() {
+            let message = format!("{name}={}, expected reuse= and an absolute path", path.display());
+            return Err(Refusal::bad_request(message));
+        }
+        holdings.add_path(path);
+    }
+    Ok(holdings)
+}
+
+async fn start(agent: &Arc<Agent>, kind: Option<&str>, holdings: Holdings, body: &[u8]) -> Result<Pull, Refusal> {
     let started = if kind == Some(TORRENT) {
         let metainfo = Metainfo::parse(body.to_vec()).map_err(|error| Refusal::bad_request(error.to_string()))?;
-        agent.start_metainfo(metainfo).await
+        agent.start_metainfo(metainfo, holdings).await
     } else if kind.is_none_or(|kind| !kind.starts_with(JSON)) {
         // Without this, any web page could start pulls: browsers send other types without asking.
         let message = format!("content type {kind:?}, expected {JSON} or {TORRENT}");
@@ -100,7 +120,7 @@ async fn start(agent: &Arc<Agent>, kind: Option<&str>, body: &[u8]) -> Result<Pu
         if matches!(source, Source::File(_) | Source::Url(_)) {
             return Err(Refusal::bad_request(format!("send the .torrent itself, with content type {TORRENT}")));
         }
-        agent.start(&source).await
+        agent.start(&source, holdings).await
     };
     started.map_err(|error| refusal(&error))
 }

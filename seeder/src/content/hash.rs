@@ -17,13 +17,36 @@ const CHUNK: usize = 128 << 10;
 
 pub(crate) type PieceHash = [u8; 20];
 
-struct Job<'a, I, P, D> {
-    content: &'a Content<I>,
-    progress: P,
-    done: D,
+/// Does something with every piece on many threads, in no order, until it breaks or is cancelled.
+///
+/// Each thread has one chunk of memory of its own to do it with. Without a number of `threads`, there are as many as
+/// cores.
+pub(crate) fn each_piece(
     pieces: u32,
-    next: AtomicU32,
-    hashed: AtomicU64,
+    threads: Option<usize>,
+    cancel: &CancellationToken,
+    work: impl Fn(u32, &mut [u8]) -> ControlFlow<()> + Sync,
+) -> Result<(), Cancelled> {
+    let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
+    let next = AtomicU32::new(0);
+    let run = || {
+        let mut chunk = vec![0; CHUNK];
+        while !cancel.is_cancelled() {
+            let index = next.fetch_add(1, Relaxed);
+            if index >= pieces {
+                return;
+            }
+            if work(index, &mut chunk).is_break() {
+                next.store(pieces, Relaxed);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.min(pieces as usize) {
+            scope.spawn(run);
+        }
+    });
+    if cancel.is_cancelled() { Err(Cancelled) } else { Ok(()) }
 }
 
 /// Hashes every piece and gives each to `done`, in no order and from many threads, until it breaks.
@@ -44,49 +67,31 @@ where
 {
     let info = content.info();
     let pieces = u32::try_from(info.piece_length.pieces_in(info.length)).expect("bounded by the length of metainfo");
-    let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
-    let job = Job { content, progress, done, pieces, next: AtomicU32::new(0), hashed: AtomicU64::new(0) };
-    thread::scope(|scope| {
-        for _ in 0..threads.min(pieces as usize) {
-            scope.spawn(|| job.work(cancel));
-        }
-    });
-    if cancel.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    let hashed = AtomicU64::new(0);
+    each_piece(pieces, threads, cancel, |index, chunk| {
+        let flow = done(index, hash_piece(content, index, chunk));
+        let size = u64::from(info.piece_size(index));
+        progress(hashed.fetch_add(size, Relaxed) + size, info.length);
+        flow
+    })
 }
 
-impl<I, P, D> Job<'_, I, P, D>
+/// Hashes one piece, read in parts as long as `chunk`.
+pub(crate) fn hash_piece<I>(content: &Content<I>, index: u32, chunk: &mut [u8]) -> Result<PieceHash, ReadError>
 where
     I: Deref<Target = Info>,
-    P: Fn(u64, u64),
-    D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()>,
 {
-    fn work(&self, cancel: &CancellationToken) {
-        let mut chunk = vec![0; CHUNK];
-        while !cancel.is_cancelled() {
-            let index = self.next.fetch_add(1, Relaxed);
-            if index >= self.pieces {
-                return;
-            }
-            if (self.done)(index, self.hash(index, &mut chunk)).is_break() {
-                self.next.store(self.pieces, Relaxed);
-            }
-            let size = u64::from(self.content.info().piece_size(index));
-            (self.progress)(self.hashed.fetch_add(size, Relaxed) + size, self.content.info().length);
-        }
+    let info = content.info();
+    let mut offset = u64::from(index) * u64::from(info.piece_length.get());
+    let mut rest = info.piece_size(index) as usize;
+    let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+    while rest > 0 {
+        let step = rest.min(chunk.len());
+        let part = &mut chunk[..step];
+        content.read(offset, part)?;
+        context.update(part);
+        offset += part.len() as u64;
+        rest -= part.len();
     }
-
-    fn hash(&self, index: u32, chunk: &mut [u8]) -> Result<PieceHash, ReadError> {
-        let info = self.content.info();
-        let mut offset = u64::from(index) * u64::from(info.piece_length.get());
-        let mut rest = info.piece_size(index) as usize;
-        let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-        while rest > 0 {
-            let part = &mut chunk[..rest.min(CHUNK)];
-            self.content.read(offset, part)?;
-            context.update(part);
-            offset += part.len() as u64;
-            rest -= part.len();
-        }
-        Ok(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes"))
-    }
+    Ok(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes"))
 }

@@ -48,19 +48,25 @@ pub(super) fn walk(root: &Path, name: &FilePath) -> Result<Walked, CreateError> 
         return Err(CreateError::NoFiles(root.to_path_buf()));
     }
     found.sort_unstable_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+    let (files, stamps) = found.into_iter().unzip();
+    let (files, length) = place(files)?;
+    Ok(Walked { is_single_file, files, stamps, length })
+}
+
+/// Sets the offsets of files that follow each other, and says how long they are in all.
+pub(super) fn place(mut files: Vec<File>) -> Result<(Vec<File>, u64), CreateError> {
     let mut length: u64 = 0;
-    for (file, _) in &mut found {
+    for file in &mut files {
         file.offset = length;
         length =
             length.checked_add(file.length).filter(|&sum| i64::try_from(sum).is_ok()).ok_or(BuildError::TooLong)?;
     }
-    let (files, stamps) = found.into_iter().unzip();
-    Ok(Walked { is_single_file, files, stamps, length })
+    Ok((files, length))
 }
 
 /// A file that was written to since it was walked may have given some pieces of each of its states.
 pub(super) fn refuse_changes(info: &Info, root: &Path, stamps: &[Stamp]) -> Result<(), CreateError> {
-    for (file, stamp) in info.files.iter().zip(stamps) {
+    for (file, stamp) in info.stored_files().zip(stamps) {
         let path = if info.is_single_file { root.to_path_buf() } else { file.path.below(root) };
         match fs::symlink_metadata(&path) {
             Ok(metadata) if Stamp::of(&metadata) == *stamp => {}

@@ -1,17 +1,21 @@
-//! What goes on beside the session for a torrent that was added: announces, introductions, waking.
+//! What goes on for a torrent that was added, beside the session and before it: a search of this host, announces,
+//! introductions, waking.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use librqbit::ManagedTorrent;
-use nova_protocol::Metainfo;
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Fetcher, State,
+    begin::Beginning,
     introduce::List,
     status::{Status, status},
     waker::Waker,
@@ -28,40 +32,96 @@ const SEEDERS_FIRST: Duration = Duration::from_secs(1);
 /// Goes on until it is ended.
 pub(super) struct Attendance {
     stop: CancellationToken,
+    phase: Arc<Mutex<Phase>>,
+    found: Arc<Found>,
     /// None for content of no bytes.
     task: Option<JoinHandle<()>>,
 }
 
+/// How far a torrent is on its way to the session.
+#[derive(Clone)]
+enum Phase {
+    /// This host is searched.
+    Search,
+    /// The session has it.
+    Session(Arc<ManagedTorrent>),
+    /// It never came there.
+    Failed(String),
+    /// There is nothing to fetch.
+    Empty,
+}
+
+/// What the search of this host came to, in bytes.
+#[derive(Default)]
+pub(super) struct Found {
+    looked: AtomicU64,
+    reused: AtomicU64,
+}
+
 impl Attendance {
-    /// Attends to a torrent of the session; there is none for content of no bytes.
-    pub(super) fn start(
-        fetcher: Fetcher,
-        torrent: Option<Arc<ManagedTorrent>>,
-        metainfo: Arc<Metainfo>,
-        list: Arc<List>,
-        stop: CancellationToken,
-    ) -> Self {
-        let task = torrent.map(|torrent| tokio::spawn(attend(fetcher, torrent, metainfo, list, stop.clone())));
-        Self { stop, task }
+    /// Begins a torrent and attends to it.
+    pub(super) fn start(fetcher: Fetcher, beginning: Beginning, list: Arc<List>, stop: CancellationToken) -> Self {
+        let is_empty = beginning.metainfo.info.length == 0;
+        let phase = Arc::new(Mutex::new(if is_empty { Phase::Empty } else { Phase::Search }));
+        let found = Arc::<Found>::default();
+        let attend = attend(fetcher, beginning, list, phase.clone(), found.clone(), stop.clone());
+        let task = (!is_empty).then(|| tokio::spawn(attend));
+        Self { stop, phase, found, task }
     }
 
-    /// Tells every tracker that this peer leaves.
-    pub(super) async fn end(self) {
+    /// How the torrent is doing.
+    pub(super) fn status(&self) -> Status {
+        let phase = lock(&self.phase).clone();
+        let now = match phase {
+            Phase::Search => Status { checked: self.found.looked.load(Relaxed), ..Status::nothing() },
+            Phase::Session(torrent) => status(&torrent),
+            Phase::Failed(error) => Status { state: State::Failed, error: Some(error), ..Status::nothing() },
+            Phase::Empty => Status { state: State::Complete, ..Status::nothing() },
+        };
+        Status { reused: self.found.reused.load(Relaxed), ..now }
+    }
+
+    /// Tells every tracker that this peer leaves. The session has the torrent still, if it had.
+    pub(super) async fn end(self) -> Option<Arc<ManagedTorrent>> {
         self.stop.cancel();
-        let Some(task) = self.task else { return };
-        if let Err(error) = task.await {
+        if let Some(task) = self.task
+            && let Err(error) = task.await
+        {
             tracing::warn!(%error, "a torrent was not attended to its end");
         }
+        match &*lock(&self.phase) {
+            Phase::Session(torrent) => Some(torrent.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Found {
+    /// So many bytes were looked for so far.
+    pub(super) fn look(&self, bytes: u64) {
+        self.looked.fetch_max(bytes, Relaxed);
+    }
+
+    /// So many were found in all.
+    pub(super) fn settle(&self, bytes: u64) {
+        self.reused.store(bytes, Relaxed);
     }
 }
 
 async fn attend(
     fetcher: Fetcher,
-    torrent: Arc<ManagedTorrent>,
-    metainfo: Arc<Metainfo>,
+    beginning: Beginning,
     list: Arc<List>,
+    phase: Arc<Mutex<Phase>>,
+    found: Arc<Found>,
     stop: CancellationToken,
 ) {
+    let metainfo = beginning.metainfo.clone();
+    let torrent = match fetcher.begin(beginning, found, &stop).await {
+        Ok(torrent) => torrent,
+        Err(error) => return *lock(&phase) = Phase::Failed(error.to_string()),
+    };
+    *lock(&phase) = Phase::Session(torrent.clone());
     // Only then is it known what is left to download.
     let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };
     let amounts = || {
@@ -108,4 +168,8 @@ async fn watch(torrent: &ManagedTorrent, mut waker: Waker, list: &List, has_news
 
 fn downloaded(status: &Status) -> u64 {
     status.sources.iter().map(|(_, bytes)| bytes).sum()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -28,6 +28,10 @@ pub struct Status {
     pub state: State,
     /// Bytes that are there and verified.
     pub have: u64,
+    /// Bytes that this host was searched for, while it is.
+    pub checked: u64,
+    /// Bytes of it that were on this host already when it was added.
+    pub reused: u64,
     /// Bytes a second that come in.
     pub download_rate: u64,
     /// Bytes a second that go out.
@@ -57,6 +61,8 @@ impl Status {
             },
             length: metainfo.info.length,
             have: self.have,
+            checked: self.checked,
+            reused: self.reused,
             download_rate: self.download_rate,
             upload_rate: self.upload_rate,
             uploaded: self.uploaded,
@@ -71,6 +77,8 @@ impl Status {
         Self {
             state: State::Checking,
             have: 0,
+            checked: 0,
+            reused: 0,
             download_rate: 0,
             upload_rate: 0,
             uploaded: 0,
@@ -93,7 +101,7 @@ pub(super) fn status(torrent: &ManagedTorrent) -> Status {
     let mut status = Status { state, have: stats.progress_bytes, error, ..Status::nothing() };
     if state == State::Checking {
         // Here librqbit counts what it has looked at, not what it has found.
-        status.have = 0;
+        (status.have, status.checked) = (0, stats.progress_bytes);
     }
     if let Some(live) = &stats.live {
         status.download_rate = live.download_speed.as_bytes();

@@ -13,6 +13,7 @@ use super::{Origin, blocking};
 use crate::{
     announce::Amounts,
     fetch::FetchError,
+    reuse::Holdings,
     service::ServiceError,
     store::{Entry, StoreError},
     verify::{Check, verify},
@@ -115,7 +116,7 @@ impl Origin {
 
     async fn fetch(&self, entry: &Entry, stop: &CancellationToken) -> Result<(), HoldError> {
         let info_hash = entry.metainfo.info_hash();
-        self.fetcher.add(&entry.metainfo, &entry.output_folder(), &[]).await?;
+        self.fetcher.add(&entry.metainfo, &entry.output_folder(), &[], Holdings::of(&self.store)).await?;
         let mut completed = std::pin::pin!(self.fetcher.complete(info_hash));
         let mut reported = None;
         loop {

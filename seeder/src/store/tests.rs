@@ -1,13 +1,12 @@
 use nova_protocol::{
     FilePath, PieceLength,
-    metainfo::{NewFile, NewInfo, NewKind},
+    metainfo::{FileKind, NewFile, NewInfo, NewKind},
 };
 
 use super::*;
 
 fn metainfo(name: &str) -> Arc<Metainfo> {
-    let file =
-        |path, length| NewFile { path: FilePath::parse(path).unwrap(), length, executable: false, symlink: None };
+    let file = |path, length| NewFile { path: FilePath::parse(path).unwrap(), length, kind: FileKind::Plain };
     let info = NewInfo {
         name: FilePath::parse(name).unwrap(),
         piece_length: PieceLength::for_total(0),

@@ -95,7 +95,7 @@ impl Client {
         if self.kind == Kind::Nova {
             return self.host.on(|| {
                 let (runtime, agent) = agent()?;
-                runtime.block_on(agent.start(&job.info_hash.to_string()))?;
+                runtime.block_on(agent.start(&job.info_hash.to_string(), &[]))?;
                 Ok(())
             });
         }

@@ -1,4 +1,4 @@
-//! `.torrent` files (BEP 3, with BEP 12, 19, 27 and 47).
+//! `.torrent` files (BEP 3, with BEP 12, 19, 27, 38 and 47).
 //!
 //! The raw bytes of the info dictionary are kept and hashed, never a re-encoding of what was understood of it.
 
@@ -9,6 +9,7 @@ mod tests;
 
 use std::{ops::Range, sync::Arc};
 
+use build::Around;
 pub use build::{BuildError, NewFile, NewInfo, NewKind};
 pub use parse::MetainfoError;
 
@@ -29,6 +30,9 @@ pub struct Metainfo {
     pub trackers: Vec<Vec<String>>,
     /// Web seeds (BEP 19).
     pub web_seeds: Vec<String>,
+    /// Torrents that have files in common with this one (BEP 38), outside of the info dictionary: what a torrent is like
+    /// is no part of what it is.
+    pub similar: Vec<InfoHash>,
 }
 
 /// What an info dictionary says, checked: lengths add up, paths stay inside, every piece has its hash.
@@ -90,21 +94,32 @@ impl Metainfo {
     /// # Errors
     /// Every variant of [`MetainfoError`].
     pub fn from_info(info: &[u8], trackers: &[Vec<String>], web_seeds: &[String]) -> Result<Self, MetainfoError> {
-        Self::parse(build::metainfo(info, trackers, web_seeds))
+        Self::parse(build::metainfo(info, Around { trackers, web_seeds, similar: &[] }))
     }
 
     /// The same torrent, same info hash, with these trackers and web seeds in place of its own.
     #[must_use]
     pub fn with_sources(&self, trackers: &[Vec<String>], web_seeds: &[String]) -> Self {
-        let bytes = build::metainfo(self.info_bytes(), trackers, web_seeds);
+        self.with(Around { trackers, web_seeds, similar: &self.similar })
+    }
+
+    /// The same torrent, same info hash, that names these as similar (BEP 38).
+    #[must_use]
+    pub fn with_similar(&self, similar: &[InfoHash]) -> Self {
+        self.with(Around { trackers: &self.trackers, web_seeds: &self.web_seeds, similar })
+    }
+
+    fn with(&self, around: Around<'_>) -> Self {
+        let bytes = build::metainfo(self.info_bytes(), around);
         let info_span = parse::info_span(&bytes).expect("the builder writes an info dictionary");
         Self {
             bytes,
             info_span,
             info_hash: self.info_hash,
             info: self.info.clone(),
-            trackers: trackers.to_vec(),
-            web_seeds: web_seeds.to_vec(),
+            trackers: around.trackers.to_vec(),
+            web_seeds: around.web_seeds.to_vec(),
+            similar: around.similar.to_vec(),
         }
     }
 

@@ -87,6 +87,7 @@ impl Play<'_> {
         let mut pulls = JoinSet::new();
         for (index, agent) in self.agents.iter().cloned().enumerate() {
             let request = pull::Request {
+                reuse: Vec::new(),
                 source: Source::Reference(pushed.tag.reference.clone()),
                 directory: self.directory(index),
                 replace: false,

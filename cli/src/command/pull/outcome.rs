@@ -19,7 +19,7 @@ pub struct Outcome {
     was_there: bool,
     /// `agent` or `peer`.
     through: &'static str,
-    /// Bytes that the agent, or a pull that was cut, had before.
+    /// Bytes that were on this host: in the cache of the agent, in another version, or left by a pull that was cut.
     had: u64,
     from_origins: u64,
     from_peers: u64,
@@ -65,16 +65,18 @@ impl Outcome {
 
     fn origin_of_bytes(&self, fetched: u64) -> String {
         if self.length > 0 && fetched == 0 {
-            return format!("the {} had it", self.through);
+            return "all of it was on this host".to_owned();
         }
+        let had = if self.had > 0 { format!(", {} were on this host", units::bytes(self.had)) } else { String::new() };
         let others = self.sources.iter().filter(|source| !source.origin).count() as u64;
         let origins = || format!("{} from origins", units::bytes(self.from_origins));
         let peers = || format!("{} from {}", units::bytes(self.from_peers), units::count(others, "other peer"));
-        match (self.from_origins, self.from_peers) {
+        let fetched = match (self.from_origins, self.from_peers) {
             (0, 0) => "nothing to fetch".to_owned(),
             (_, 0) => origins(),
             (0, _) => peers(),
             _ => format!("{}, {}", origins(), peers()),
-        }
+        };
+        fetched + &had
     }
 }

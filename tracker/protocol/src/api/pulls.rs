@@ -27,6 +27,12 @@ pub struct Pull {
     pub length: u64,
     /// Bytes that are there and verified.
     pub have: u64,
+    /// While checking, bytes that this host was searched for so far.
+    #[serde(default)]
+    pub checked: u64,
+    /// Bytes of them that were on this host already when the pull began, and were not fetched.
+    #[serde(default)]
+    pub reused: u64,
     /// Bytes a second that come in now.
     pub download_rate: u64,
     /// Bytes a second that go out now.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_bytes::Bytes;
 
-use crate::{FilePath, PieceLength};
+use super::FileKind;
+use crate::{FilePath, InfoHash, PieceLength};
 
 /// Content about to become an info dictionary, hashed already.
 #[derive(Debug, Clone)]
@@ -41,10 +42,8 @@ pub struct NewFile {
     pub path: FilePath,
     /// In bytes; 0 for a symlink.
     pub length: u64,
-    /// Whether it may be executed.
-    pub executable: bool,
-    /// Where it points, below the directory, when it is a symlink.
-    pub symlink: Option<FilePath>,
+    /// What it is.
+    pub kind: FileKind,
 }
 
 /// Content that makes no torrent.
@@ -92,15 +91,20 @@ impl NewInfo {
     pub fn encode(&self) -> Result<Vec<u8>, BuildError> {
         let signed = |length: u64| i64::try_from(length).map_err(|_| BuildError::TooLong);
         let (attr, length, files) = match &self.kind {
-            NewKind::File { length, executable } => (attributes(*executable, false), Some(signed(*length)?), None),
+            NewKind::File { length, executable } => {
+                (executable.then_some(Bytes::new(b"x")), Some(signed(*length)?), None)
+            }
             NewKind::Directory(files) if files.is_empty() => return Err(BuildError::NoFiles),
             NewKind::Directory(files) => {
                 let listed = files.iter().map(|file| {
                     Ok(FileDictionary {
-                        attr: attributes(file.executable, file.symlink.is_some()),
+                        attr: attributes(&file.kind),
                         length: signed(file.length)?,
                         path: file.path.segments(),
-                        symlink_path: file.symlink.as_ref().map(FilePath::segments),
+                        symlink_path: match &file.kind {
+                            FileKind::Symlink(target) => Some(target.segments()),
+                            _ => None,
+                        },
                     })
                 });
                 (None, None, Some(listed.collect::<Result<_, _>>()?))
@@ -119,11 +123,12 @@ impl NewInfo {
 }
 
 /// The letters of BEP 47.
-fn attributes(executable: bool, symlink: bool) -> Option<&'static Bytes> {
-    match (executable, symlink) {
-        (_, true) => Some(Bytes::new(b"l")),
-        (true, false) => Some(Bytes::new(b"x")),
-        (false, false) => None,
+fn attributes(kind: &FileKind) -> Option<&'static Bytes> {
+    match kind {
+        FileKind::Plain => None,
+        FileKind::Executable => Some(Bytes::new(b"x")),
+        FileKind::Symlink(_) => Some(Bytes::new(b"l")),
+        FileKind::Padding => Some(Bytes::new(b"p")),
     }
 }
 
@@ -131,19 +136,28 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_bencode::to_bytes(value).expect("strings, integers, lists and structs encode")
 }
 
+/// What metainfo says beside its info dictionary.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub trackers: &'a [Vec<String>],
+    pub web_seeds: &'a [String],
+    pub similar: &'a [InfoHash],
+}
+
 /// Metainfo around raw `info` bytes, which are copied as they are.
-pub(super) fn metainfo(info: &[u8], trackers: &[Vec<String>], web_seeds: &[String]) -> Vec<u8> {
+pub(super) fn metainfo(info: &[u8], around: Around<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(info.len() + 256);
     let mut entry = |key: &str, value: &[u8]| {
         out.extend_from_slice(&encode(&key));
         out.extend_from_slice(value);
     };
-    entry_list(&mut entry, info, trackers, web_seeds);
+    entry_list(&mut entry, info, around);
     [b"d", out.as_slice(), b"e"].concat()
 }
 
 /// The entries of the outer dictionary in the order of their keys.
-fn entry_list(entry: &mut impl FnMut(&str, &[u8]), info: &[u8], trackers: &[Vec<String>], web_seeds: &[String]) {
+fn entry_list(entry: &mut impl FnMut(&str, &[u8]), info: &[u8], around: Around<'_>) {
+    let Around { trackers, web_seeds, similar } = around;
     if let Some(first) = trackers.iter().flatten().next() {
         entry("announce", &encode(first));
     }
@@ -151,6 +165,10 @@ fn entry_list(entry: &mut impl FnMut(&str, &[u8]), info: &[u8], trackers: &[Vec<
         entry("announce-list", &encode(&trackers));
     }
     entry("info", info);
+    if !similar.is_empty() {
+        let hashes: Vec<&Bytes> = similar.iter().map(|info_hash| Bytes::new(info_hash.as_bytes())).collect();
+        entry("similar", &encode(&hashes));
+    }
     match web_seeds {
         [] => {}
         [one] => entry("url-list", &encode(one)),

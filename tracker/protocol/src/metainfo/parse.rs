@@ -8,6 +8,9 @@ use serde_bytes::ByteBuf;
 use super::{File, FileKind, Info, LIMITS, Metainfo};
 use crate::{FilePath, FilePathError, InfoHash, PieceLength, PieceLengthError, bencode};
 
+/// Torrents that one may be similar to.
+const SIMILAR_MAX: usize = 64;
+
 /// Why some bytes are not metainfo.
 #[derive(Debug, thiserror::Error)]
 pub enum MetainfoError {
@@ -88,21 +91,30 @@ pub(super) fn metainfo(bytes: Vec<u8>) -> Result<Metainfo, MetainfoError> {
     let outer = bencode::scan(&bytes, LIMITS)?;
     let info_span = outer.span(b"info").ok_or(MetainfoError::NoInfo)?;
     let (trackers, web_seeds) = sources(&outer);
+    let similar = similar(&outer);
     let info_bytes = &bytes[info_span.clone()];
     let info_hash = InfoHash::of(info_bytes);
     let info = Arc::new(info(info_bytes)?);
-    Ok(Metainfo { bytes, info_span, info_hash, info, trackers, web_seeds })
+    Ok(Metainfo { bytes, info_span, info_hash, info, trackers, web_seeds, similar })
 }
 
 pub(super) fn info_span(bytes: &[u8]) -> Result<Range<usize>, MetainfoError> {
     bencode::scan(bytes, LIMITS)?.span(b"info").ok_or(MetainfoError::NoInfo)
 }
 
+fn read<'de, T: Deserialize<'de>>(outer: &bencode::Dictionary<'de>, key: &[u8]) -> Option<T> {
+    serde_bencode::from_bytes(outer.get(key)?).ok()
+}
+
+/// Advice too: so many are believed, and what is no info hash is passed over.
+fn similar(outer: &bencode::Dictionary<'_>) -> Vec<InfoHash> {
+    let listed = read::<Vec<ByteBuf>>(outer, b"similar").unwrap_or_default();
+    let hashes = listed.iter().filter_map(|bytes| Some(InfoHash::from(<[u8; 20]>::try_from(bytes.as_slice()).ok()?)));
+    hashes.take(SIMILAR_MAX).collect()
+}
+
 /// Trackers and web seeds are advice: one that cannot be read is passed over.
 fn sources(outer: &bencode::Dictionary<'_>) -> (Vec<Vec<String>>, Vec<String>) {
-    fn read<'de, T: Deserialize<'de>>(outer: &bencode::Dictionary<'de>, key: &[u8]) -> Option<T> {
-        serde_bencode::from_bytes(outer.get(key)?).ok()
-    }
     let text = |bytes: ByteBuf| String::from_utf8(bytes.into_vec()).ok();
     let listed = read::<Vec<Vec<ByteBuf>>>(outer, b"announce-list").unwrap_or_default();
     let mut tiers: Vec<Vec<String>> =

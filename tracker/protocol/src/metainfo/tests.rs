@@ -5,7 +5,7 @@ fn path(text: &str) -> FilePath {
 }
 
 fn file(text: &str, length: u64) -> NewFile {
-    NewFile { path: path(text), length, executable: false, symlink: None }
+    NewFile { path: path(text), length, kind: FileKind::Plain }
 }
 
 fn built(kind: NewKind, pieces: usize) -> Metainfo {
@@ -26,8 +26,8 @@ fn listing(files: &str) -> Result<Metainfo, MetainfoError> {
 #[test]
 fn a_directory_reads_back_as_it_was_built() {
     let files = vec![
-        NewFile { executable: true, ..file("bin/run", 5) },
-        NewFile { symlink: Some(path("bin/run")), ..file("link", 0) },
+        NewFile { kind: FileKind::Executable, ..file("bin/run", 5) },
+        NewFile { kind: FileKind::Symlink(path("bin/run")), ..file("link", 0) },
         file("ünï/日本語", 65_536),
     ];
     let metainfo = built(NewKind::Directory(files), 2);
@@ -51,6 +51,28 @@ fn a_single_file_has_a_length_and_no_list() {
     assert!(metainfo.info.is_single_file);
     assert_eq!(metainfo.info.files[0].kind, FileKind::Executable);
     assert!(metainfo.info_bytes().starts_with(b"d4:attr1:x6:lengthi1e4:name4:demo"));
+}
+
+#[test]
+fn padding_reads_back_as_padding() {
+    let pad = NewFile { kind: FileKind::Padding, ..file(".pad/60", 60) };
+    let metainfo = built(NewKind::Directory(vec![file("a", 4), pad.clone(), file("b", 4), pad]), 1);
+    let padding: Vec<bool> = metainfo.info.files.iter().map(|file| file.kind == FileKind::Padding).collect();
+    assert_eq!(padding, [false, true, false, true]);
+    assert_eq!(metainfo.info.stored_files().count(), 2);
+}
+
+#[test]
+fn similar_torrents_are_named_outside_of_the_info_dictionary() {
+    let plain = built(NewKind::File { length: 1, executable: false }, 1);
+    let similar = [InfoHash::from([1; 20]), InfoHash::from([2; 20])];
+    let named = plain.with_similar(&similar).with_sources(&[vec!["http://a/announce".to_owned()]], &[]);
+    assert_eq!(named.info_hash(), plain.info_hash());
+    let read = Metainfo::parse(named.as_bytes().to_vec()).unwrap();
+    assert_eq!((read.similar.as_slice(), read.info_hash()), (&similar[..], plain.info_hash()));
+    let garbled =
+        Metainfo::parse([b"d4:info", plain.info_bytes(), b"7:similarl3:abc20:aaaaaaaaaaaaaaaaaaaaee"].concat());
+    assert_eq!(garbled.unwrap().similar, [InfoHash::from([b'a'; 20])]);
 }
 
 #[test]

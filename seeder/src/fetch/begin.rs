@@ -1,0 +1,106 @@
+//! From a torrent to one in the session: what is on this host first.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use librqbit::{
+    AddTorrent, AddTorrentOptions, AddTorrentResponse, ManagedTorrent, PeerConnectionOptions,
+    storage::StorageFactoryExt as _,
+};
+use nova_protocol::Metainfo;
+use tokio_util::sync::CancellationToken;
+
+use super::{Fetcher, attendance::Found, notes, storage::Disks};
+use crate::{
+    content::Cancelled,
+    reuse::{Holdings, reuse},
+};
+
+/// What to begin with.
+pub(super) struct Beginning {
+    pub metainfo: Arc<Metainfo>,
+    /// Where the files are; they are made and as long as what is there of them.
+    pub folder: PathBuf,
+    /// Peers that are known to have everything.
+    pub seeders: Vec<SocketAddr>,
+    pub holdings: Holdings,
+}
+
+/// Why a torrent is not in the session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BeginError {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    #[error("cannot note what is here already: {0}")]
+    Notes(io::Error),
+    #[error("{} is not UTF-8", .0.display())]
+    Folder(PathBuf),
+    #[error("cannot fetch it: {0}")]
+    Session(String),
+}
+
+impl Fetcher {
+    /// Looks for pieces on this host, unless there are notes of them, and gives the torrent to the session.
+    pub(super) async fn begin(
+        &self,
+        beginning: Beginning,
+        found: Arc<Found>,
+        stop: &CancellationToken,
+    ) -> Result<Arc<ManagedTorrent>, BeginError> {
+        let Beginning { metainfo, folder, seeders, holdings } = beginning;
+        if !notes::exist(&self.state, metainfo.info_hash()) {
+            let (metainfo, state, stop) = (metainfo.clone(), self.state.clone(), stop.clone());
+            let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
+            let look = move || search(&metainfo, &root, &holdings, &state, &found, &stop);
+            // Waited for even when stopped: it writes, and who stopped it may remove the files.
+            tokio::task::spawn_blocking(look)
+                .await
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        }
+        if stop.is_cancelled() {
+            return Err(Cancelled.into());
+        }
+        let window = self.request_window.requests(seeders.first()).await;
+        let options = AddTorrentOptions {
+            overwrite: true,
+            output_folder: Some(folder.to_str().ok_or_else(|| BeginError::Folder(folder.clone()))?.to_owned()),
+            peer_opts: Some(PeerConnectionOptions {
+                max_request_window: Some(window),
+                ..PeerConnectionOptions::default()
+            }),
+            storage_factory: Some(Disks { folder: folder.clone() }.boxed()),
+            ..AddTorrentOptions::default()
+        };
+        let bytes = metainfo.with_sources(&self.trackers(&metainfo), &metainfo.web_seeds).as_bytes().to_vec();
+        let added = self.add_to_session(AddTorrent::from_bytes(bytes), options).await.map_err(BeginError::Session)?;
+        added.into_handle().ok_or_else(|| BeginError::Session("the session only lists it".to_owned()))
+    }
+
+    /// Why it could not be added is a text: librqbit has no better.
+    pub(super) async fn add_to_session(
+        &self,
+        torrent: AddTorrent<'static>,
+        options: AddTorrentOptions,
+    ) -> Result<AddTorrentResponse, String> {
+        let session = self.session.clone();
+        let added = self.engine.run(async move { session.add_torrent(torrent, Some(options)).await }).await;
+        added.map_err(|ended| ended.to_string())?.map_err(|error| format!("{error:#}"))
+    }
+}
+
+fn search(
+    metainfo: &Metainfo,
+    root: &Path,
+    holdings: &Holdings,
+    state: &Path,
+    found: &Found,
+    stop: &CancellationToken,
+) -> Result<(), BeginError> {
+    let reused = reuse(metainfo, root, holdings, |looked| found.look(looked), stop)?;
+    found.settle(reused.bytes);
+    notes::write(state, metainfo.info_hash(), &reused.pieces).map_err(BeginError::Notes)
+}
