@@ -28,9 +28,12 @@ const OPEN_FILES: usize = 32;
 pub struct Content<I> {
     info: I,
     root: PathBuf,
-    /// Most recently used first.
-    open: Mutex<Vec<(usize, Arc<File>)>>,
+    open: OpenFiles,
 }
+
+/// Files that stay open, known by their index in the info dictionary; most recently used first.
+#[derive(Default)]
+pub(crate) struct OpenFiles(Mutex<Vec<(usize, Arc<File>)>>);
 
 /// Work that was stopped by its cancellation token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +55,7 @@ impl<I: Deref<Target = Info>> Content<I> {
     /// may be a symlink.
     pub fn new(info: I, root: &Path) -> Self {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        Self { info, root, open: Mutex::default() }
+        Self { info, root, open: OpenFiles::default() }
     }
 
     /// What the content is.
@@ -94,7 +97,8 @@ impl<I: Deref<Target = Info>> Content<I> {
             if file.kind == FileKind::Padding {
                 part.fill(0);
             } else {
-                let read = self.file(index).and_then(|open| open.read_exact_at(part, inside));
+                let open = self.open.get(index, || open_file(&self.path_of(index)));
+                let read = open.and_then(|open| open.read_exact_at(part, inside));
                 read.map_err(|source| self.named(index, source))?;
             }
             offset += count as u64;
@@ -119,23 +123,26 @@ impl<I: Deref<Target = Info>> Content<I> {
         };
         ReadError { file, path: self.path_of(file), source }
     }
+}
 
-    fn file(&self, index: usize) -> io::Result<Arc<File>> {
+impl OpenFiles {
+    /// The file, which is opened unless it still is.
+    pub(crate) fn get(&self, index: usize, open: impl FnOnce() -> io::Result<File>) -> io::Result<Arc<File>> {
         if let Some(file) = self.cached(index) {
             return Ok(file);
         }
-        let file = Arc::new(open_file(&self.path_of(index))?);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.truncate(OPEN_FILES - 1);
-        open.insert(0, (index, file.clone()));
+        let file = Arc::new(open()?);
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.truncate(OPEN_FILES - 1);
+        files.insert(0, (index, file.clone()));
         Ok(file)
     }
 
     fn cached(&self, index: usize) -> Option<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = open.iter().position(|&(cached, _)| cached == index)?;
-        open[..=place].rotate_right(1);
-        Some(open[0].1.clone())
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = files.iter().position(|&(cached, _)| cached == index)?;
+        files[..=place].rotate_right(1);
+        Some(files[0].1.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use nova_protocol::{InfoHash, Metainfo, api::Pull};
 
-use super::{Agent, Torrent};
+use super::{Agent, Torrent, unseal::Unsealed};
 use crate::{
     fetch::FetchError,
     source::{ResolveError, Resolved, Source, origins},
@@ -97,6 +97,7 @@ impl Agent {
         if self.torrents().contains_key(&info_hash) {
             self.fetcher.remove(info_hash).await;
         }
+        let _unsealed = Unsealed::new(&entry);
         let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins).await;
         if added.is_err() && !was_begun {
             self.store.remove(info_hash)?;

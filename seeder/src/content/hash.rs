@@ -17,8 +17,9 @@ const CHUNK: usize = 128 << 10;
 
 pub(crate) type PieceHash = [u8; 20];
 
-struct Job<'a, I, P, D> {
+struct Job<'a, I, T, P, D> {
     content: &'a Content<I>,
+    tap: T,
     progress: P,
     done: D,
     pieces: u32,
@@ -42,10 +43,29 @@ where
     P: Fn(u64, u64) + Sync,
     D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()> + Sync,
 {
+    tap_pieces(content, threads, |_, _| ControlFlow::Continue(()), progress, cancel, done)
+}
+
+/// As [`hash_pieces`]; what is hashed is given to `tap` too, with its offset, while it is in the cache of the core. When
+/// `tap` breaks, its piece is not given to `done`.
+pub(crate) fn tap_pieces<I, T, P, D>(
+    content: &Content<I>,
+    threads: Option<usize>,
+    tap: T,
+    progress: P,
+    cancel: &CancellationToken,
+    done: D,
+) -> Result<(), Cancelled>
+where
+    I: Deref<Target = Info> + Sync,
+    T: Fn(u64, &[u8]) -> ControlFlow<()> + Sync,
+    P: Fn(u64, u64) + Sync,
+    D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()> + Sync,
+{
     let info = content.info();
     let pieces = u32::try_from(info.piece_length.pieces_in(info.length)).expect("bounded by the length of metainfo");
     let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
-    let job = Job { content, progress, done, pieces, next: AtomicU32::new(0), hashed: AtomicU64::new(0) };
+    let job = Job { content, tap, progress, done, pieces, next: AtomicU32::new(0), hashed: AtomicU64::new(0) };
     thread::scope(|scope| {
         for _ in 0..threads.min(pieces as usize) {
             scope.spawn(|| job.work(cancel));
@@ -54,9 +74,10 @@ where
     if cancel.is_cancelled() { Err(Cancelled) } else { Ok(()) }
 }
 
-impl<I, P, D> Job<'_, I, P, D>
+impl<I, T, P, D> Job<'_, I, T, P, D>
 where
     I: Deref<Target = Info>,
+    T: Fn(u64, &[u8]) -> ControlFlow<()>,
     P: Fn(u64, u64),
     D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()>,
 {
@@ -67,15 +88,18 @@ where
             if index >= self.pieces {
                 return;
             }
-            if (self.done)(index, self.hash(index, &mut chunk)).is_break() {
+            let hashed = self.hash(index, &mut chunk).transpose();
+            if hashed.is_none_or(|hash| (self.done)(index, hash).is_break()) {
                 self.next.store(self.pieces, Relaxed);
+                return;
             }
             let size = u64::from(self.content.info().piece_size(index));
             (self.progress)(self.hashed.fetch_add(size, Relaxed) + size, self.content.info().length);
         }
     }
 
-    fn hash(&self, index: u32, chunk: &mut [u8]) -> Result<PieceHash, ReadError> {
+    /// `None` when the tap broke.
+    fn hash(&self, index: u32, chunk: &mut [u8]) -> Result<Option<PieceHash>, ReadError> {
         let info = self.content.info();
         let mut offset = u64::from(index) * u64::from(info.piece_length.get());
         let mut rest = info.piece_size(index) as usize;
@@ -84,9 +108,12 @@ where
             let part = &mut chunk[..rest.min(CHUNK)];
             self.content.read(offset, part)?;
             context.update(part);
+            if (self.tap)(offset, part).is_break() {
+                return Ok(None);
+            }
             offset += part.len() as u64;
             rest -= part.len();
         }
-        Ok(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes"))
+        Ok(Some(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes")))
     }
 }

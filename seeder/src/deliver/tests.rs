@@ -1,3 +1,5 @@
+mod sharing;
+
 use std::{
     fs::File as Handle,
     os::unix::fs::{FileExt, MetadataExt, symlink},
@@ -11,9 +13,9 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
 
-const COPY: Options = Options { replace: false, mode: Mode::Copy };
-const REPLACE: Options = Options { replace: true, mode: Mode::Copy };
-const MOVE: Options = Options { replace: false, mode: Mode::Move };
+const COPY: &Options = &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy) };
+const REPLACE: &Options = &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy) };
+const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move };
 
 /// A torrent `tree` of a directory, and an empty destination.
 struct Setup {
@@ -42,7 +44,7 @@ impl Setup {
         Self { dir, source, out, info }
     }
 
-    fn deliver(&self, options: Options) -> Result<Delivered, DeliverError> {
+    fn deliver(&self, options: &Options) -> Result<Delivered, DeliverError> {
         deliver(&self.info, &self.source, &self.out, options, |_, _| {}, &CancellationToken::new())
     }
 
@@ -216,7 +218,7 @@ fn replacing_works_where_names_cannot_be_exchanged() {
     let stage = Stage::new(&content, &setup.out).unwrap();
     assert!(stage.put_after_old(&setup.target()).is_err());
     assert_eq!(fs::read(setup.target().join("old")).unwrap(), b"old");
-    stage.fill(Mode::Copy, |_, _| {}, &CancellationToken::new()).unwrap();
+    stage.fill(COPY.mode, |_, _| {}, &CancellationToken::new()).unwrap();
     stage.put_after_old(&setup.target()).unwrap();
     drop(stage);
     setup.assert_delivered();
