@@ -8,7 +8,8 @@ use std::{
 };
 
 use nova_protocol::api::TagVersion;
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 /// A command that did not succeed.
@@ -41,6 +42,8 @@ pub(super) async fn execute(
         .env("NOVA_PATH", path)
         .stdin(Stdio::null())
         .stdout(io::stderr())
+        // So that Ctrl-C does not cut it short, and what it has started can be killed with it.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(named)?;
@@ -49,10 +52,24 @@ pub(super) async fn execute(
         tokio::time::sleep(end_within).await;
     };
     let ended = tokio::select! {
-        ended = child.wait() => ended.map_err(named)?,
-        () = overdue => return Err(ExecuteError::Killed(command.to_owned(), end_within)),
+        ended = child.wait() => Some(ended.map_err(named)?),
+        () = overdue => None,
     };
-    if ended.success() { Ok(()) } else { Err(ExecuteError::Failed(command.to_owned(), ended)) }
+    match ended {
+        None => {
+            kill(&child);
+            Err(ExecuteError::Killed(command.to_owned(), end_within))
+        }
+        Some(ended) if ended.success() => Ok(()),
+        Some(ended) => Err(ExecuteError::Failed(command.to_owned(), ended)),
+    }
+}
+
+/// Kills a command and what it has started.
+fn kill(child: &Child) {
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    // It may have ended in the same moment.
+    let _ = group.map(|group| kill_process_group(group, Signal::KILL));
 }
 
 #[cfg(test)]
