@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{arguments::Options, config::Config, env::Env, escape, failure::Interrupted, log, progress::Progress};
 
-/// What a command runs in: the process, the settings, and how it talks.
-#[derive(Debug)]
+/// What a command runs in: the process, the settings, and how it talks. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Context {
     /// The process.
     pub env: Env,

@@ -1,6 +1,7 @@
 //! An agent: pulls for every user of a host, once, and goes on seeding.
 
 mod config;
+mod follow;
 mod pulls;
 mod routes;
 
@@ -66,6 +67,7 @@ impl Listeners {
 /// # Errors
 /// When its directory cannot be used, or it cannot listen.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let follows = config.follows()?;
     let data = DataDir::open(&config.data_dir)?;
     let options = fetch::Options {
         listen: config.peers_listen,
@@ -84,12 +86,13 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     });
     tracing::info!(http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
     agent.resume().await;
-    let is_local = listeners.http.local_addr()?.ip().is_loopback();
-    http::serve(listeners.http, routes::routes(&agent, is_local), agent.shutdown.clone()).await;
+    let addr = listeners.http.local_addr()?;
+    let serving = http::serve(listeners.http, routes::routes(&agent, addr.ip().is_loopback()), agent.shutdown.clone());
+    let ((), followed) = tokio::join!(serving, agent.follow(follows, addr));
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");
-    Ok(())
+    followed
 }
 
 impl Agent {

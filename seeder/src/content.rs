@@ -9,10 +9,10 @@ pub(crate) mod symlink;
 mod tests;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
     ops::{Deref, Range},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -32,9 +32,12 @@ pub struct Content<I> {
     /// Where each file is, when they are not all below the root.
     scattered: Option<Vec<Option<PathBuf>>>,
     writable: bool,
-    /// Most recently used first.
-    open: Mutex<Vec<(usize, Arc<File>)>>,
+    open: OpenFiles,
 }
+
+/// Files that stay open, known by their index in the info dictionary; most recently used first.
+#[derive(Default)]
+pub(crate) struct OpenFiles(Mutex<Vec<(usize, Arc<File>)>>);
 
 /// Work that was stopped by its cancellation token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +59,7 @@ impl<I: Deref<Target = Info>> Content<I> {
     /// may be a symlink.
     pub fn new(info: I, root: &Path) -> Self {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        Self { info, root, scattered: None, writable: false, open: Mutex::default() }
+        Self { info, root, scattered: None, writable: false, open: OpenFiles::default() }
     }
 
     /// The same, to be written to as well.
@@ -66,7 +69,7 @@ impl<I: Deref<Target = Info>> Content<I> {
 
     /// Content of which each file is somewhere else, or nowhere.
     pub(crate) fn scattered(info: I, files: Vec<Option<PathBuf>>) -> Self {
-        Self { info, root: PathBuf::new(), scattered: Some(files), writable: false, open: Mutex::default() }
+        Self { info, root: PathBuf::new(), scattered: Some(files), writable: false, open: OpenFiles::default() }
     }
 
     /// What the content is.
@@ -108,7 +111,8 @@ impl<I: Deref<Target = Info>> Content<I> {
             if file.kind == FileKind::Padding {
                 part.fill(0);
             } else {
-                let read = self.file(index).and_then(|open| open.read_exact_at(part, inside));
+                let open = self.open.get(index, || open_file(&self.path_of(index)));
+                let read = open.and_then(|open| open.read_exact_at(part, inside));
                 read.map_err(|source| self.named(index, source))?;
             }
             offset += count as u64;
@@ -134,32 +138,55 @@ impl<I: Deref<Target = Info>> Content<I> {
         ReadError { file, path: self.path_of(file), source }
     }
 
+    /// File `index` of the info dictionary, opened.
     pub(crate) fn file(&self, index: usize) -> io::Result<Arc<File>> {
-        if let Some(file) = self.cached(index) {
-            return Ok(file);
-        }
         let path = match &self.scattered {
             Some(files) => files[index].clone().ok_or(io::ErrorKind::NotFound)?,
             None => self.path_of(index),
         };
-        let file = Arc::new(open(&path, self.writable)?);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.truncate(OPEN_FILES - 1);
-        open.insert(0, (index, file.clone()));
+        self.open.get(index, || if self.writable { open_to_write(&path) } else { open_file(&path) })
+    }
+}
+
+impl OpenFiles {
+    /// The file, which is opened unless it still is.
+    pub(crate) fn get(&self, index: usize, open: impl FnOnce() -> io::Result<File>) -> io::Result<Arc<File>> {
+        if let Some(file) = self.cached(index) {
+            return Ok(file);
+        }
+        let file = Arc::new(open()?);
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.truncate(OPEN_FILES - 1);
+        files.insert(0, (index, file.clone()));
         Ok(file)
     }
 
     fn cached(&self, index: usize) -> Option<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = open.iter().position(|&(cached, _)| cached == index)?;
-        open[..=place].rotate_right(1);
-        Some(open[0].1.clone())
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = files.iter().position(|&(cached, _)| cached == index)?;
+        files[..=place].rotate_right(1);
+        Some(files[0].1.clone())
     }
 }
 
 /// Opens a stored file for reading; never follows a symlink, never waits for a fifo.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     open(path, false)
+}
+
+/// Opens a stored file for reading and writing, even one that a delivery by hard link has made read-only.
+pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
+    match open(path, true) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let sealed = fs::symlink_metadata(path)?.permissions();
+            let unsealed = Permissions::from_mode(sealed.mode() | 0o200);
+            fs::set_permissions(path, unsealed)?;
+            let opened = open(path, true);
+            fs::set_permissions(path, sealed)?;
+            opened
+        }
+        opened => opened,
+    }
 }
 
 fn open(path: &Path, writable: bool) -> io::Result<File> {

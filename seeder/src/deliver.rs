@@ -1,42 +1,79 @@
 //! Putting complete content where a user wants it, whole or not at all.
 
+mod copy;
+mod error;
+mod share;
 mod stage;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    fmt,
     fs::{self, Metadata},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use clap::ValueEnum;
 use nova_protocol::metainfo::Info;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
-use self::stage::Stage;
+pub use self::error::DeliverError;
+use self::{error::write_error, stage::Stage};
 use crate::{
     content::{Cancelled, Content},
-    verify::{Check, verify},
+    verify::matches,
 };
 
 /// How to deliver.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether something else under the same name makes way.
-    pub replace: bool,
+    /// What makes way, under the same name.
+    pub replace: Replace,
     /// What becomes of the source.
     pub mode: Mode,
+}
+
+/// What makes way for content that gets its name.
+#[derive(Debug, Clone, Default)]
+pub enum Replace {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What is exactly one of these, to the last byte, and nothing else with it: there is nothing in it to lose.
+    Versions(Vec<Arc<Info>>),
+    /// Anything.
+    Anything,
 }
 
 /// What becomes of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// It stays.
-    Copy,
+    Keep(Delivery),
     /// It is gone afterwards. On one file system no byte is written; until the end the source is whole, so that a
     /// delivery that fails can be tried again.
     Move,
+}
+
+/// How content gets from an agent's store, which keeps it, to its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// By reflink where the file system can, else by copy.
+    #[default]
+    Auto,
+    /// The bytes are shared until somebody writes to them; XFS and btrfs can.
+    Reflink,
+    /// The file itself is shared, and read-only. Its owner and root can still write to it, and then write into the
+    /// agent's store: the agent's next delivery of it notices, and fetches it again.
+    #[value(name = "hardlink")]
+    HardLink,
+    /// A copy, hashed on the way.
+    Copy,
 }
 
 /// Where the content is now.
@@ -46,66 +83,6 @@ pub struct Delivered {
     pub path: PathBuf,
     /// Whether the same content was there before, and nothing was done.
     pub was_there: bool,
-}
-
-/// Why content was not delivered; nothing of it is left in the destination.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliverError {
-    /// Something else has the name.
-    #[error("{} already exists and differs; --replace replaces it", .0.display())]
-    Exists(PathBuf),
-    /// The disk is full.
-    #[error(
-        "no space left on device while writing {} in {}: {needed} bytes needed, {free} free",
-        file.display(), directory.display()
-    )]
-    NoSpace {
-        /// The file that did not fit, below the directory.
-        file: PathBuf,
-        /// The destination directory.
-        directory: PathBuf,
-        /// Bytes of the whole content.
-        needed: u64,
-        /// Bytes that are free without what was written of it.
-        free: u64,
-    },
-    /// A file of the source is no file, or not as long as stated.
-    #[error("{} has {found} bytes, expected a file of {expected}", path.display())]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// In bytes.
-        found: u64,
-        /// In bytes.
-        expected: u64,
-    },
-    /// The source is not what the torrent says.
-    #[error("{} is damaged: {pieces} pieces of it do not verify", .root.display())]
-    Damaged {
-        /// Where the source is.
-        root: PathBuf,
-        /// How many.
-        pieces: usize,
-    },
-    /// The operating system refused.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// Why it could not be.
-        source: io::Error,
-    },
-    /// A file of the source could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why it could not be.
-        source: io::Error,
-    },
-    /// The token was cancelled.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
 }
 
 /// Puts the content at `source` into `directory` under the name that the torrent has.
@@ -120,11 +97,11 @@ pub fn deliver(
     info: &Info,
     source: &Path,
     directory: &Path,
-    options: Options,
-    progress: impl Fn(u64, u64),
+    options: &Options,
+    progress: impl Fn(u64, u64) + Sync,
     cancel: &CancellationToken,
 ) -> Result<Delivered, DeliverError> {
-    if let Some(path) = look(info, directory, options.replace, cancel)? {
+    if let Some(path) = look(info, directory, &options.replace, cancel)? {
         return Ok(Delivered { path, was_there: true });
     }
     let path = directory.join(&info.name);
@@ -132,7 +109,7 @@ pub fn deliver(
     let existing = existing(&path)?;
     let content = Content::new(info, source);
     let stage = Stage::new(&content, directory)?;
-    let filled = stage.fill(options.mode, progress, cancel).and_then(|()| stage.check(options.mode, cancel));
+    let filled = stage.fill(options.mode, progress, cancel);
     if let Err(mut error) = filled.and_then(|()| stage.sync()) {
         // What was written of it is free again before the free bytes are counted.
         drop(stage);
@@ -160,15 +137,26 @@ pub fn deliver(
 pub fn look(
     info: &Info,
     directory: &Path,
-    replace: bool,
+    replace: &Replace,
     cancel: &CancellationToken,
 ) -> Result<Option<PathBuf>, DeliverError> {
     let path = directory.join(&info.name);
-    match existing(&path)? {
-        Some(existing) if is_delivered(info, &path, &existing, cancel)? => Ok(Some(path)),
-        Some(_) if !replace => Err(DeliverError::Exists(path)),
-        _ => Ok(None),
+    let Some(existing) = existing(&path)? else { return Ok(None) };
+    if is_delivered(info, &path, &existing, cancel)? {
+        return Ok(Some(path));
     }
+    let makes_way = match replace {
+        Replace::Nothing => false,
+        Replace::Anything => true,
+        Replace::Versions(versions) => {
+            let mut is_one = false;
+            for version in versions {
+                is_one = is_one || is_delivered(version, &path, &existing, cancel)?;
+            }
+            is_one
+        }
+    };
+    if makes_way { Ok(None) } else { Err(DeliverError::Exists(path)) }
 }
 
 /// What has this name already; a symlink is what it is, not what it leads to.
@@ -183,9 +171,7 @@ fn existing(path: &Path) -> Result<Option<Metadata>, DeliverError> {
 /// Whether this very content is there, and nothing else with it.
 fn is_delivered(info: &Info, path: &Path, existing: &Metadata, cancel: &CancellationToken) -> Result<bool, Cancelled> {
     let same_kind = if info.is_single_file { existing.is_file() } else { existing.is_dir() };
-    Ok(same_kind
-        && stored_count(path) == Some(info.stored_files().count())
-        && verify(info, path, Check::BytesAndKinds, |_, _| {}, cancel)?.ok())
+    Ok(same_kind && stored_count(path) == Some(info.stored_files().count()) && matches(info, path, cancel)?)
 }
 
 /// How many entries there are that are not directories.
@@ -207,6 +193,13 @@ fn remove(path: &Path) -> io::Result<()> {
     if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-fn write_error(path: &Path, source: io::Error) -> DeliverError {
-    DeliverError::Write { path: path.to_path_buf(), source }
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "deliver",
+            Self::Reflink => "reflink",
+            Self::HardLink => "hard link",
+            Self::Copy => "copy",
+        })
+    }
 }

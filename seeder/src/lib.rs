@@ -12,9 +12,11 @@ pub mod create;
 mod data_dir;
 pub mod deliver;
 pub mod fetch;
+pub mod follow;
 mod http;
 mod metrics;
 pub mod origin;
+pub mod place;
 pub mod pull;
 pub mod push;
 pub mod reuse;
@@ -25,6 +27,7 @@ pub mod store;
 pub mod tracker;
 pub mod upload;
 pub mod verify;
+pub mod versions;
 
 /// A peer id for a process that has just started.
 pub fn peer_id() -> nova_protocol::PeerId {

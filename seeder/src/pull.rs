@@ -19,12 +19,13 @@ use crate::{
     agent_client::AgentClient,
     claim::claim,
     content::Cancelled,
-    deliver::{self, DeliverError, Mode},
+    deliver::{self, DeliverError, Delivery, Mode, Replace},
     fetch::{FetchError, Fetcher},
     reuse::Holdings,
     service::ServiceError,
     source::{ResolveError, Resolved, Source},
     tracker::TrackerClient,
+    versions::VersionsError,
 };
 
 const POLL: Duration = Duration::from_millis(100);
@@ -36,8 +37,10 @@ pub struct Request {
     pub source: Source,
     /// The content becomes `directory/NAME`, with the name that the torrent has.
     pub directory: PathBuf,
-    /// Whether something else of that name makes way.
-    pub replace: bool,
+    /// What makes way, under the same name.
+    pub replace: Replace,
+    /// How it gets there from an agent's store.
+    pub delivery: Delivery,
     /// Files and directories, absolute, that may have parts of it; what is in its place is one of them by itself.
     pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers; port 0 takes a free one.
@@ -99,6 +102,9 @@ pub enum PullError {
     /// It could not be put in its place.
     #[error(transparent)]
     Deliver(#[from] DeliverError),
+    /// It is there, but the symlink does not lead to it.
+    #[error(transparent)]
+    Versions(#[from] VersionsError),
     /// The token was cancelled.
     #[error("cancelled; nothing of it is left in {}", .0.display())]
     Cancelled(PathBuf),
@@ -223,7 +229,7 @@ where
     }
     observe(Progress::Fetching(pull.clone()));
     let told = move |event| observe(event);
-    let delivered = deliver(&metainfo, &pull.path, request, Mode::Copy, told, stop).await?;
+    let delivered = deliver(&metainfo, &pull.path, request, Mode::Keep(request.delivery), told, stop).await?;
     Ok(Pulled { metainfo, tag: None, path: delivered.path, was_there: delivered.was_there, sources: pull.sources })
 }
 
@@ -275,8 +281,8 @@ async fn already_there(
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, PullError> {
     let (metainfo, directory, replace, stop) =
-        (metainfo.clone(), request.directory.clone(), request.replace, stop.clone());
-    let look = move || deliver::look(&metainfo.info, &directory, replace, &stop);
+        (metainfo.clone(), request.directory.clone(), request.replace.clone(), stop.clone());
+    let look = move || deliver::look(&metainfo.info, &directory, &replace, &stop);
     blocking(look).await.map_err(|error| refusal(error, request))
 }
 
@@ -288,12 +294,12 @@ async fn deliver(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<deliver::Delivered, PullError> {
-    let options = deliver::Options { replace: request.replace, mode };
+    let options = deliver::Options { replace: request.replace.clone(), mode };
     let (metainfo, source, directory, stop) =
         (metainfo.clone(), source.to_path_buf(), request.directory.clone(), stop.clone());
     let deliver = move || {
         let progress = |done, total| observe(Progress::Delivering { done, total });
-        deliver::deliver(&metainfo.info, &source, &directory, options, progress, &stop)
+        deliver::deliver(&metainfo.info, &source, &directory, &options, progress, &stop)
     };
     blocking(deliver).await.map_err(|error| refusal(error, request))
 }
@@ -305,7 +311,7 @@ fn refusal(error: DeliverError, request: &Request) -> PullError {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

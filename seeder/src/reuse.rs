@@ -102,7 +102,10 @@ pub(crate) fn reuse(
         (Mutex::new(Bitfield::empty(info.piece_count())), AtomicU64::new(0), AtomicU64::new(0));
     each_piece(info.piece_count(), None, cancel, |index, chunk| {
         let size = u64::from(info.piece_size(index));
-        let mut is_good = || hash_piece(&target, index, chunk).is_ok_and(|hash| info.piece_hash(index) == Some(&hash));
+        let mut is_good = || {
+            hash_piece(&target, index, chunk, |_, _| ControlFlow::Continue(()))
+                .is_ok_and(|hash| info.piece_hash(index) == hash.as_ref())
+        };
         let here = start(info, index);
         let is_found = is_good()
             || by_hash.get(&index).is_some_and(|&(content, other)| {

@@ -153,8 +153,17 @@ impl Service {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ServiceError {
+        self.unreachable_for(innermost(error))
+    }
+
+    /// The error for a service that takes a request and says nothing.
+    pub(crate) fn silent(&self) -> ServiceError {
+        self.unreachable_for(format!("no answer for {} s", ANSWER_WITHIN.as_secs()))
+    }
+
+    fn unreachable_for(&self, reason: String) -> ServiceError {
         let (name, hint, url) = (self.name, self.hint, self.base.to_string());
-        ServiceError::Unreachable { name, url, reason: innermost(error), hint }
+        ServiceError::Unreachable { name, url, reason, hint }
     }
 }
 

@@ -66,7 +66,7 @@ mod tests {
         T: Default + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     {
         assert_eq!(from_file::<T>(file).unwrap(), T::default());
-        let stated = file.lines().filter(|line| line.contains(" = ")).count();
+        let stated = file.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
         assert_eq!(stated, serde_json::to_value(T::default()).unwrap().as_object().unwrap().len());
     }
 
@@ -80,6 +80,18 @@ mod tests {
     fn an_unknown_setting_is_named() {
         let error = from_file::<origin::Config>("traker = 'x'").unwrap_err().to_string();
         assert!(error.contains("traker"), "{error}");
+    }
+
+    #[test]
+    fn what_an_agent_follows_is_read_and_a_wrong_word_in_it_is_named() {
+        let read = |text: &str| from_file::<agent::Config>(&format!("[[follow]]\nreference = 'demo'\n{text}"));
+        let config = read("link = '/srv/demo'\ndelivery = 'hardlink'\nexec = 'true'").unwrap();
+        let follow = &config.follows().unwrap()[0];
+        assert_eq!((follow.reference.to_string().as_str(), follow.exec.as_deref()), ("demo:latest", Some("true")));
+        for (text, word) in [("linc = 'x'", "linc"), ("delivery = 'symlink'", "symlink"), ("exec = 7", "exec")] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains("follow") && error.contains(word), "{error}");
+        }
     }
 
     #[test]

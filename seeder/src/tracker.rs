@@ -15,6 +15,12 @@ use crate::service::{ANSWER_WITHIN, Service, ServiceError};
 
 const LONG_POLL: Duration = Duration::from_secs(20);
 
+/// How long one connection brings events.
+const EVENTS_FOR: Duration = Duration::from_hours(1);
+
+/// Server-sent events of a tracker.
+pub(crate) struct Events(reqwest::Response);
+
 /// Asks one tracker. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TrackerClient {
@@ -65,6 +71,13 @@ impl TrackerClient {
     /// `DELETE /v1/tags/{reference}`.
     pub async fn delete_tag(&self, reference: &Reference) -> Result<()> {
         self.service.send(self.service.request(Method::DELETE, &["v1", "tags", &reference.to_string()])).await.map(drop)
+    }
+
+    /// `GET /v1/events`, as they come, for at most an hour.
+    pub(crate) async fn events(&self) -> Result<Events> {
+        let request = self.service.request(Method::GET, &["v1", "events"]).timeout(EVENTS_FOR);
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.service.send(request)).await;
+        answer.map_err(|_| self.service.silent())?.map(Events)
     }
 
     /// `GET /v1/history/{reference}`.
@@ -125,5 +138,12 @@ impl TrackerClient {
     pub async fn report_replica(&self, origin: &str, info_hash: InfoHash, report: &ReplicaReport) -> Result<()> {
         let path = ["v1", "origins", origin, "replicas", &info_hash.to_string()];
         self.service.send(self.service.request(Method::PUT, &path).json(report)).await.map(drop)
+    }
+}
+
+impl Events {
+    /// The next bytes; `None` at the end. May be dropped while it waits.
+    pub(crate) async fn chunk(&mut self) -> reqwest::Result<Option<bytes::Bytes>> {
+        self.0.chunk().await
     }
 }

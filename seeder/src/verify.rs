@@ -10,7 +10,10 @@ use std::{
     ops::ControlFlow,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use nova_protocol::{
@@ -113,6 +116,33 @@ pub fn verify(
     blame_bad_pieces(&content, &good_pieces, &mut faults);
     let damaged_files = faults.into_iter().map(|(index, fault)| (info.files[index].path.clone(), fault)).collect();
     Ok(Report { good_pieces, damaged_files })
+}
+
+/// Whether the content at `root` is exactly as stated, executable bits and symlinks too. Ends at the first thing that is
+/// not, so that another version of the same thing costs little.
+///
+/// # Errors
+/// [`Cancelled`].
+pub fn matches(info: &Info, root: &Path, cancel: &CancellationToken) -> Result<bool, Cancelled> {
+    let content = Content::new(info, root);
+    if !stated_faults(&content, Check::BytesAndKinds).is_empty() {
+        return Ok(false);
+    }
+    let differs = AtomicBool::new(false);
+    hash_pieces(
+        &content,
+        None,
+        |_, _| {},
+        cancel,
+        |index, hash| match hash {
+            Ok(hash) if info.piece_hash(index) == Some(&hash) => ControlFlow::Continue(()),
+            _ => {
+                differs.store(true, Ordering::Relaxed);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    Ok(!differs.into_inner())
 }
 
 /// The faults that show without reading any content, by the index of the file.

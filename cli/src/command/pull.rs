@@ -1,23 +1,27 @@
+mod observer;
 mod outcome;
+mod watch;
 
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use nova_protocol::api::{self, PullState};
 use nova_seeder::{
     agent_client::AgentClient,
-    pull::{self, Progress, Pulled, Request},
+    deliver::{Delivery, Replace},
+    place::{Place, Through, info_hash_of},
+    pull::{Pulled, Request},
+    source::Source,
 };
 use tokio_util::sync::CancellationToken;
 
-use self::outcome::Outcome;
-use crate::{context::Context, failure::Exit, progress::Step, target, units};
+use self::{observer::Observer, outcome::Outcome};
+use crate::{context::Context, failure::Exit, target};
 
 /// How long the agent of this host may take to answer before the pull does without.
 const PROBE: Duration = Duration::from_millis(500);
@@ -32,7 +36,19 @@ Examples:
   nova-cli pull models/demo:v1                        into this directory, as the name it was pushed with
   nova-cli pull models/demo --download-dir /srv       models/demo:latest
   nova-cli pull demo.torrent --no-agent               a .torrent, a magnet link, an info hash, a URL
-  nova-cli pull --agent-server-port=16002 --tag=models/demo:v1 --download-dir=/srv")]
+  nova-cli pull --agent-server-port=16002 --tag=models/demo:v1 --download-dir=/srv
+  nova-cli pull models/demo --link /srv/demo          /srv/demo leads to it, and is swapped in one step
+  nova-cli pull models/demo --link /srv/demo --watch --exec 'systemctl reload demo'
+
+--link LINK keeps versions in .NAME.versions beside LINK, this one and the one before. What is changed in there goes
+with its version.
+--watch waits for a tag that is not there, and for a tracker or agent that is away. A version replaces another version
+of the tag; a tree that somebody has changed stays until --replace is given. A version with another name inside is put
+beside the old one: --link has one name for all. With --json, each move is a line.
+The command of --exec runs in sh, at the start and after each move, with NOVA_REFERENCE, NOVA_VERSION, NOVA_INFO_HASH
+and NOVA_PATH in its environment. When it fails, that is said, and the watch goes on.
+--delivery hardlink makes files read-only. Their owner and root can still write to them, and so into the agent's store:
+its next delivery notices, and it fetches them again.")]
 pub struct Pull {
     /// NAME:TAG, an info hash, a magnet link, or the path or URL of a .torrent file.
     #[arg(value_name = "SOURCE", required_unless_present = "tag")]
@@ -43,6 +59,9 @@ pub struct Pull {
     /// Where to put it, under the name that it was pushed with.
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     download_dir: PathBuf,
+    /// Make LINK a symlink to it, beside the versions that it leads to.
+    #[arg(long, value_name = "LINK", conflicts_with = "download_dir")]
+    link: Option<PathBuf>,
     /// Replace what has its name there.
     #[arg(long)]
     replace: bool,
@@ -50,6 +69,15 @@ pub struct Pull {
     /// has is reused by itself, and so is what --replace replaces.
     #[arg(long, value_name = "PATH")]
     reuse: Vec<PathBuf>,
+    /// How it gets there from the agent, which keeps it.
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    delivery: Delivery,
+    /// Stay: pull again whenever the tag moves, until Ctrl-C.
+    #[arg(long, conflicts_with = "timeout")]
+    watch: bool,
+    /// Run this in sh, with --watch, when a version is in its place.
+    #[arg(long, value_name = "COMMAND", requires = "watch")]
+    exec: Option<String>,
     /// Be a peer itself, even with an agent on this host.
     #[arg(long, conflicts_with_all = ["agent", "agent_server_port"])]
     no_agent: bool,
@@ -67,43 +95,51 @@ pub struct Pull {
     timeout: Option<u64>,
 }
 
-/// What the pull is at, for the user and for the error of a timeout.
-#[derive(Debug)]
-struct Watch {
-    progress: Arc<crate::progress::Progress>,
-    first: Mutex<First>,
-    waits_for: Mutex<String>,
-}
-
-/// What was there before, as far as the first that was heard of the pull tells.
-#[derive(Debug, Clone, Copy, Default)]
-enum First {
-    /// Nothing was heard yet.
-    #[default]
-    Unheard,
-    /// The disk was still being looked at.
-    Checking,
-    /// So many bytes were there.
-    Had(u64),
-}
-
 impl Pull {
     pub async fn run(self, context: &Context) -> Result<Exit> {
-        let started = Instant::now();
         let source = self.source.as_deref().or(self.tag.as_deref()).context("no source: expected pull NAME:TAG")?;
+        let agent = self.agent(context).await?;
+        let through = match agent {
+            Some(agent) => Through::Agent(agent),
+            None if matches!(self.delivery, Delivery::Reflink | Delivery::HardLink) => {
+                bail!("--delivery={} needs an agent, and there is none: without one nothing is copied", self.delivery())
+            }
+            None => Through::Alone(context.tracker()?),
+        };
+        if self.watch {
+            self.watch(context, source, &through).await
+        } else {
+            self.once(context, source, &through).await
+        }
+    }
+
+    async fn once(&self, context: &Context, source: &str, through: &Through) -> Result<Exit> {
+        let started = Instant::now();
         let request = Request {
             source: target::read(context, source)?,
             directory: context.env.path(&self.download_dir),
-            replace: self.replace,
+            replace: if self.replace { Replace::Anything } else { Replace::Nothing },
+            delivery: self.delivery,
             reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
             listen: self.listen.unwrap_or(context.config.listen),
         };
-        let agent = self.agent(context).await?;
-        let watch = Arc::new(Watch::new(context, agent.as_ref()));
-        let pulled = within(self.timeout, context, &request, agent.as_ref(), &watch).await?;
-        let outcome = Outcome::new(source, &pulled, agent.is_some(), watch.had(), started.elapsed());
+        let observer = Arc::new(Observer::new(context, through));
+        let pulled = self.within(context, &request, through, &observer).await?;
+        let outcome =
+            Outcome::new(source, &pulled, matches!(through, Through::Agent(_)), observer.had(), started.elapsed());
         context.report(&outcome, outcome.text(started.elapsed()))?;
         Ok(Exit::Done)
+    }
+
+    fn place(&self, context: &Context) -> Place {
+        match &self.link {
+            Some(link) => Place::Link(context.env.path(link)),
+            None => Place::Directory(context.env.path(&self.download_dir)),
+        }
+    }
+
+    fn delivery(&self) -> String {
+        self.delivery.to_string().replace(' ', "")
     }
 
     /// The agent through which to pull; one that the user asked for must be there.
@@ -124,109 +160,54 @@ impl Pull {
         context.say(&format!("{found} at {url}"));
         Ok(is_there.then_some(agent))
     }
+
+    /// Pulls until the time is over.
+    async fn within(
+        &self,
+        context: &Context,
+        request: &Request,
+        through: &Through,
+        observer: &Arc<Observer>,
+    ) -> Result<Pulled> {
+        let stop = context.stop().child_token();
+        let pull = self.pull(context, request, through, observer, &stop);
+        let Some(seconds) = self.timeout else { return pull.await };
+        let mut pull = std::pin::pin!(pull);
+        tokio::select! {
+            pulled = &mut pull => return pulled,
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => stop.cancel(),
+        }
+        match pull.await {
+            // It was done in the same instant.
+            Ok(pulled) => Ok(pulled),
+            Err(_) => bail!("gave up after {seconds} s (--timeout): waited for {}", observer.waits_for()),
+        }
+    }
+
+    async fn pull(
+        &self,
+        context: &Context,
+        request: &Request,
+        through: &Through,
+        observer: &Arc<Observer>,
+        stop: &CancellationToken,
+    ) -> Result<Pulled> {
+        let observer = observer.clone();
+        let observe = move |event| observer.see(event);
+        if self.link.is_none() {
+            return Ok(through.pull(request, observe, stop).await?);
+        }
+        // Where it goes depends on what it is. A tag that moves in this moment does not get in between.
+        let info_hash = context.ask(info_hash_of(&request.source, &context.tracker()?)).await?;
+        let source = match &request.source {
+            Source::Reference(_) => Source::InfoHash(info_hash),
+            other => other.clone(),
+        };
+        let request = Request { source, ..request.clone() };
+        Ok(through.pull_to(&self.place(context), info_hash, request, observe, stop).await?)
+    }
 }
 
 async fn soon<F: Future>(answer: F) -> Result<F::Output> {
     Ok(tokio::time::timeout(PROBE, answer).await?)
-}
-
-/// Pulls until the time is over.
-async fn within(
-    seconds: Option<u64>,
-    context: &Context,
-    request: &Request,
-    agent: Option<&AgentClient>,
-    watch: &Arc<Watch>,
-) -> Result<Pulled> {
-    let stop = context.stop().child_token();
-    let pull = pull(context, request, agent, watch, &stop);
-    let Some(seconds) = seconds else { return pull.await };
-    let mut pull = std::pin::pin!(pull);
-    tokio::select! {
-        pulled = &mut pull => return pulled,
-        () = tokio::time::sleep(Duration::from_secs(seconds)) => stop.cancel(),
-    }
-    match pull.await {
-        // It was done in the same instant.
-        Ok(pulled) => Ok(pulled),
-        Err(_) => bail!("gave up after {seconds} s (--timeout): waited for {}", watch.waits_for()),
-    }
-}
-
-async fn pull(
-    context: &Context,
-    request: &Request,
-    agent: Option<&AgentClient>,
-    watch: &Arc<Watch>,
-    stop: &CancellationToken,
-) -> Result<Pulled> {
-    let watch = watch.clone();
-    let observe = move |event| watch.see(event);
-    Ok(match agent {
-        Some(agent) => pull::pull_through(agent, request, observe, stop).await?,
-        None => pull::pull(&context.tracker()?, request, observe, stop).await?,
-    })
-}
-
-impl Watch {
-    fn new(context: &Context, agent: Option<&AgentClient>) -> Self {
-        let first = match agent {
-            Some(agent) => format!("the agent at {}", agent.url()),
-            None => format!("the tracker at {}", context.config.tracker),
-        };
-        Self { progress: context.progress.clone(), first: Mutex::default(), waits_for: Mutex::new(first) }
-    }
-
-    fn see(&self, event: Progress) {
-        match event {
-            Progress::Fetching(pull) => self.fetching(&pull),
-            Progress::Delivering { done, total } => {
-                self.wait_for("the content to be written".to_owned());
-                self.progress.show("writing", Step { done, total, detail: String::new() });
-            }
-        }
-    }
-
-    fn fetching(&self, pull: &api::Pull) {
-        let peers = units::count(pull.peers.into(), "peer");
-        if pull.state == PullState::Checking {
-            self.first(First::Checking);
-            self.wait_for(format!("this host to be searched for parts of {}", pull.name));
-            self.progress.show("checking", Step { done: pull.checked, total: pull.length, detail: String::new() });
-            return;
-        }
-        self.first(First::Had(pull.have));
-        let (have, length) = (units::bytes(pull.have), units::bytes(pull.length));
-        self.wait_for(match pull.peers {
-            0 => format!(
-                "a peer that has {}, {have} of {length} are here; `nova-cli inspect` shows who has it",
-                pull.name
-            ),
-            _ => format!("the rest of {}, {have} of {length} came from {peers}", pull.name),
-        });
-        self.progress.show("fetching", Step { done: pull.have, total: pull.length, detail: peers });
-    }
-
-    fn wait_for(&self, what: String) {
-        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
-    }
-
-    fn waits_for(&self) -> String {
-        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn first(&self, heard: First) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if let First::Unheard = *first {
-            *first = heard;
-        }
-    }
-
-    /// Bytes that were there when the pull began, unless the disk was still being looked at then.
-    fn had(&self) -> Option<u64> {
-        match *self.first.lock().unwrap_or_else(PoisonError::into_inner) {
-            First::Had(bytes) => Some(bytes),
-            First::Unheard | First::Checking => None,
-        }
-    }
 }

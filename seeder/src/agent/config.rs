@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fetch::{Limits, Window},
+    follow::{
+        self, Follow,
+        config::{Entry, EntryError},
+    },
     settings::{self, SettingsError},
 };
 
@@ -34,6 +38,8 @@ pub struct Config {
     pub upload_limit: u32,
     /// Bytes of content that come in a second; 0 for no limit.
     pub download_limit: u32,
+    /// Tags, and where their content is kept.
+    pub follow: Vec<Entry>,
 }
 
 impl Default for Config {
@@ -47,6 +53,7 @@ impl Default for Config {
             peers_max: 128,
             upload_limit: 0,
             download_limit: 0,
+            follow: Vec::new(),
         }
     }
 }
@@ -95,6 +102,14 @@ impl Config {
     /// [`SettingsError`].
     pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
         settings::load(flags.config.as_deref(), "NOVA_AGENT_", flags)
+    }
+
+    /// What is followed: each tag, and where its content is kept.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn follows(&self) -> Result<Vec<Follow>, EntryError> {
+        follow::config::read(&self.follow)
     }
 
     pub(super) fn request_window(&self) -> Window {

@@ -65,19 +65,44 @@ where
     P: Fn(u64, u64) + Sync,
     D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()> + Sync,
 {
+    tap_pieces(content, threads, |_, _| ControlFlow::Continue(()), progress, cancel, done)
+}
+
+/// As [`hash_pieces`]; what is hashed is given to `tap` too, with its offset, while it is in the cache of the core. When
+/// `tap` breaks, its piece is not given to `done`.
+pub(crate) fn tap_pieces<I, T, P, D>(
+    content: &Content<I>,
+    threads: Option<usize>,
+    tap: T,
+    progress: P,
+    cancel: &CancellationToken,
+    done: D,
+) -> Result<(), Cancelled>
+where
+    I: Deref<Target = Info> + Sync,
+    T: Fn(u64, &[u8]) -> ControlFlow<()> + Sync,
+    P: Fn(u64, u64) + Sync,
+    D: Fn(u32, Result<PieceHash, ReadError>) -> ControlFlow<()> + Sync,
+{
     let info = content.info();
     let pieces = u32::try_from(info.piece_length.pieces_in(info.length)).expect("bounded by the length of metainfo");
     let hashed = AtomicU64::new(0);
     each_piece(pieces, threads, cancel, |index, chunk| {
-        let flow = done(index, hash_piece(content, index, chunk));
+        let Some(hash) = hash_piece(content, index, chunk, &tap).transpose() else { return ControlFlow::Break(()) };
+        let flow = done(index, hash);
         let size = u64::from(info.piece_size(index));
         progress(hashed.fetch_add(size, Relaxed) + size, info.length);
         flow
     })
 }
 
-/// Hashes one piece, read in parts as long as `chunk`.
-pub(crate) fn hash_piece<I>(content: &Content<I>, index: u32, chunk: &mut [u8]) -> Result<PieceHash, ReadError>
+/// Hashes one piece, read in parts as long as `chunk`, and gives each part to `tap`; `None` when that breaks.
+pub(crate) fn hash_piece<I>(
+    content: &Content<I>,
+    index: u32,
+    chunk: &mut [u8],
+    tap: impl Fn(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<Option<PieceHash>, ReadError>
 where
     I: Deref<Target = Info>,
 {
@@ -90,8 +115,11 @@ where
         let part = &mut chunk[..step];
         content.read(offset, part)?;
         context.update(part);
+        if tap(offset, part).is_break() {
+            return Ok(None);
+        }
         offset += part.len() as u64;
         rest -= part.len();
     }
-    Ok(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes"))
+    Ok(Some(context.finish().as_ref().try_into().expect("SHA-1 is 20 bytes")))
 }

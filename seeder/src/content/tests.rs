@@ -48,7 +48,7 @@ fn few_files_stay_open_however_many_there_are() {
         content.read_at(0, &mut all).unwrap();
         assert_eq!(all, names.concat().as_bytes());
     }
-    assert_eq!(content.open.lock().unwrap().len(), OPEN_FILES);
+    assert_eq!(content.open.0.lock().unwrap().len(), OPEN_FILES);
 }
 
 #[test]

@@ -2,30 +2,30 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
-    ops::Range,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use nova_protocol::metainfo::{self, FileKind, Info};
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with, seek, syncfs},
+    fs::{CWD, RenameFlags, renameat_with, syncfs},
     io::Errno,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
-use super::{DeliverError, Mode, write_error};
+use super::{
+    DeliverError, Delivery, Mode,
+    copy::{CopyError, copy},
+    share, write_error,
+};
 use crate::{
     claim::claim,
     content::{Cancelled, Content, open_file, symlink},
     verify::{Check, verify},
 };
-
-/// Bytes copied between two looks at the cancellation token.
-const STEP: u64 = 64 << 20;
 
 /// Files from which on the whole file system is synced at once: 20,000 took 0.3 s so, and 13 s one by one.
 const MANY_FILES: usize = 256;
@@ -51,27 +51,74 @@ impl<'a> Stage<'a> {
         Ok(Self { content, directory, staging, handle })
     }
 
-    /// Builds the content; symlinks come last, so that nothing can be written through one.
+    /// Builds the content, verified unless it is moved: its source has been on a disk, perhaps for long, with nobody to
+    /// look after it. Symlinks come last, so that nothing can be written through one.
     pub fn fill(
         &self,
         mode: Mode,
-        progress: impl Fn(u64, u64),
+        progress: impl Fn(u64, u64) + Sync,
         cancel: &CancellationToken,
     ) -> Result<(), DeliverError> {
         let info = self.content.info();
         if !info.is_single_file {
             fs::create_dir(self.root()).map_err(|source| self.failed(&self.root(), source))?;
         }
+        let mode = self.resolve(mode)?;
         for (index, file) in info.files.iter().enumerate() {
             if matches!(file.kind, FileKind::Plain | FileKind::Executable) {
-                let tick = |done| {
-                    progress(file.offset + done, info.length);
-                    if cancel.is_cancelled() { Err(Cancelled) } else { Ok(()) }
-                };
-                self.place(index, file, mode, tick)?;
+                self.place(index, file, mode)?;
+                if cancel.is_cancelled() {
+                    return Err(Cancelled.into());
+                }
             }
         }
-        for file in info.stored_files() {
+        match mode {
+            Mode::Move => {}
+            Mode::Keep(Delivery::Copy) => self.copy(&progress, cancel)?,
+            Mode::Keep(_) => self.check(&progress, cancel)?,
+        }
+        self.link_symlinks()?;
+        progress(info.length, info.length);
+        Ok(())
+    }
+
+    /// What `auto` stands for here.
+    fn resolve(&self, mode: Mode) -> Result<Mode, DeliverError> {
+        if mode != Mode::Keep(Delivery::Auto) {
+            return Ok(mode);
+        }
+        let mut files = self.content.info().files.iter().enumerate();
+        let first = files.find(|(_, file)| file.length > 0 && file.kind != FileKind::Padding);
+        let Some((index, file)) = first else { return Ok(Mode::Keep(Delivery::Copy)) };
+        let source = open_source(&self.content.path_of(index), file.length)?;
+        let probe = tempfile::tempfile_in(self.staging.path()).map_err(|source| self.failed(&self.root(), source))?;
+        let has_reflinks = share::reflink(&source, &probe).is_ok();
+        Ok(Mode::Keep(if has_reflinks { Delivery::Reflink } else { Delivery::Copy }))
+    }
+
+    fn copy(&self, progress: &(impl Fn(u64, u64) + Sync), cancel: &CancellationToken) -> Result<(), DeliverError> {
+        copy(self.content, &self.root(), progress, cancel).map_err(|error| match error {
+            CopyError::Cancelled => Cancelled.into(),
+            CopyError::Read(error) => DeliverError::Read { path: error.path, source: error.source },
+            CopyError::Write(index, source) => self.failed(&self.staged(index), source),
+            CopyError::Damaged(pieces) => self.damaged(pieces),
+        })
+    }
+
+    fn check(&self, progress: &(impl Fn(u64, u64) + Sync), cancel: &CancellationToken) -> Result<(), DeliverError> {
+        let report = verify(self.content.info(), &self.root(), Check::Bytes, progress, cancel)?;
+        match report.good_pieces.iter().filter(|&&good| !good).count() {
+            0 => Ok(()),
+            pieces => Err(self.damaged(pieces)),
+        }
+    }
+
+    fn damaged(&self, pieces: usize) -> DeliverError {
+        DeliverError::Damaged { root: self.content.root().to_path_buf(), pieces }
+    }
+
+    fn link_symlinks(&self) -> Result<(), DeliverError> {
+        for file in self.content.info().stored_files() {
             if let FileKind::Symlink(target) = &file.kind {
                 let link = file.path.below(&self.root());
                 let made = make_parents(&link)
@@ -79,20 +126,7 @@ impl<'a> Stage<'a> {
                 made.map_err(|source| self.failed(&link, source))?;
             }
         }
-        progress(info.length, info.length);
         Ok(())
-    }
-
-    /// Verifies a copy: its source has been on a disk, perhaps for long, with nobody to look after it.
-    pub fn check(&self, mode: Mode, cancel: &CancellationToken) -> Result<(), DeliverError> {
-        if mode == Mode::Move {
-            return Ok(());
-        }
-        let report = verify(self.content.info(), &self.root(), Check::Bytes, |_, _| {}, cancel)?;
-        match report.good_pieces.iter().filter(|&&good| !good).count() {
-            0 => Ok(()),
-            pieces => Err(DeliverError::Damaged { root: self.content.root().to_path_buf(), pieces }),
-        }
     }
 
     /// Makes every file and directory durable.
@@ -135,37 +169,47 @@ impl<'a> Stage<'a> {
         self.staging.path().join("new")
     }
 
-    fn place(
-        &self,
-        index: usize,
-        file: &metainfo::File,
-        mode: Mode,
-        tick: impl Fn(u64) -> Result<(), Cancelled>,
-    ) -> Result<(), DeliverError> {
-        let single = self.content.info().is_single_file;
-        let staged = if single { self.root() } else { file.path.below(&self.root()) };
+    /// Where file `index` is built.
+    fn staged(&self, index: usize) -> PathBuf {
+        let info = self.content.info();
+        if info.is_single_file { self.root() } else { info.files[index].path.below(&self.root()) }
+    }
+
+    /// Puts a file in the stage; one that is to be copied gets its length alone.
+    fn place(&self, index: usize, file: &metainfo::File, mode: Mode) -> Result<(), DeliverError> {
+        let staged = self.staged(index);
+        let failed = |source| self.failed(&staged, source);
         let executable = file.kind == FileKind::Executable;
-        make_parents(&staged).map_err(|source| self.failed(&staged, source))?;
+        make_parents(&staged).map_err(failed)?;
         if file.length == 0 {
-            new_file(&staged, executable).map_err(|source| self.failed(&staged, source))?;
-            return Ok(tick(0)?);
+            return new_file(&staged, executable).map(drop).map_err(failed);
         }
         let path = self.content.path_of(index);
         let source = open_source(&path, file.length)?;
-        if mode == Mode::Move && fs::hard_link(&path, &staged).is_ok() {
-            set_executable(&staged, executable).map_err(|source| self.failed(&staged, source))?;
-            return Ok(tick(file.length)?);
+        let unshared = |delivery: Delivery, error: io::Error| DeliverError::Share {
+            delivery,
+            file: path.clone(),
+            directory: self.directory.to_path_buf(),
+            reason: share::reason(delivery, &error),
+        };
+        match mode {
+            Mode::Move if fs::hard_link(&path, &staged).is_ok() => share::set_executable(&staged, executable),
+            Mode::Move => {
+                new_file(&staged, executable).and_then(|mut target| io::copy(&mut &source, &mut target)).map(drop)
+            }
+            Mode::Keep(Delivery::HardLink) => {
+                return share::hard_link(&path, &staged, executable)
+                    .map_err(|error| unshared(Delivery::HardLink, error));
+            }
+            Mode::Keep(Delivery::Reflink) => {
+                let target = new_file(&staged, executable).map_err(failed)?;
+                return share::reflink(&source, &target).map_err(|error| unshared(Delivery::Reflink, error));
+            }
+            Mode::Keep(Delivery::Auto | Delivery::Copy) => {
+                new_file(&staged, executable).and_then(|target| target.set_len(file.length))
+            }
         }
-        let target = new_file(&staged, executable).map_err(|source| self.failed(&staged, source))?;
-        target.set_len(file.length).map_err(|source| self.failed(&staged, source))?;
-        let mut done = 0;
-        let read_error = |source| DeliverError::Read { path: path.clone(), source };
-        while let Some(range) = next_data(&source, done..file.length).map_err(read_error)? {
-            tick(range.start)?;
-            done = range.end;
-            copy(&source, &target, range).map_err(|source| self.failed(&staged, source))?;
-        }
-        Ok(tick(file.length)?)
+        .map_err(failed)
     }
 
     /// Names a file by where it would have been.
@@ -193,14 +237,6 @@ fn new_file(path: &Path, executable: bool) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
-/// Lets everybody execute who may read, or nobody.
-fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
-    let metadata = fs::metadata(path)?;
-    let mode = metadata.mode() & !0o111;
-    let bits = if executable { (mode & 0o444) >> 2 } else { 0 };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode | bits))
-}
-
 fn open_source(path: &Path, expected: u64) -> Result<File, DeliverError> {
     let read_error = |source| DeliverError::Read { path: path.to_path_buf(), source };
     let file = open_file(path).map_err(read_error)?;
@@ -210,28 +246,6 @@ fn open_source(path: &Path, expected: u64) -> Result<File, DeliverError> {
     } else {
         Err(DeliverError::Length { path: path.to_path_buf(), found: metadata.len(), expected })
     }
-}
-
-/// The first bytes in `within` that are not a hole, at most [`STEP`] of them.
-fn next_data(file: &File, within: Range<u64>) -> io::Result<Option<Range<u64>>> {
-    if within.is_empty() {
-        return Ok(None);
-    }
-    let start = match seek(file, rustix::fs::SeekFrom::Data(within.start)) {
-        Ok(start) if start < within.end => start,
-        Ok(_) | Err(Errno::NXIO) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let hole = seek(file, rustix::fs::SeekFrom::Hole(start))?;
-    Ok(Some(start..hole.min(within.end).min(start + STEP)))
-}
-
-fn copy(mut source: &File, mut target: &File, range: Range<u64>) -> io::Result<()> {
-    source.seek(SeekFrom::Start(range.start))?;
-    target.seek(SeekFrom::Start(range.start))?;
-    let length = range.end - range.start;
-    let copied = io::copy(&mut source.take(length), &mut target)?;
-    if copied == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Removes what deliveries that were killed have left in a destination.

@@ -1,3 +1,5 @@
+mod sharing;
+
 use std::{
     fs::File as Handle,
     os::unix::fs::{FileExt, MetadataExt, symlink},
@@ -11,9 +13,15 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
 
-const COPY: Options = Options { replace: false, mode: Mode::Copy };
-const REPLACE: Options = Options { replace: true, mode: Mode::Copy };
-const MOVE: Options = Options { replace: false, mode: Mode::Move };
+const COPY: &Options = &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy) };
+const REPLACE: &Options = &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy) };
+const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move };
+
+/// The hash of `abc`, nine zeros and `de`.
+const PADDED: [u8; 20] = [
+    0xf7, 0x89, 0x57, 0x8d, 0x68, 0x5a, 0xd5, 0x48, 0x36, 0x9f, 0x93, 0x80, 0x11, 0x35, 0xc5, 0xab, 0x73, 0xdf, 0x8e,
+    0xca,
+];
 
 /// A torrent `tree` of a directory, and an empty destination.
 struct Setup {
@@ -42,7 +50,7 @@ impl Setup {
         Self { dir, source, out, info }
     }
 
-    fn deliver(&self, options: Options) -> Result<Delivered, DeliverError> {
+    fn deliver(&self, options: &Options) -> Result<Delivered, DeliverError> {
         deliver(&self.info, &self.source, &self.out, options, |_, _| {}, &CancellationToken::new())
     }
 
@@ -108,7 +116,8 @@ fn content_of_no_bytes_is_delivered_without_a_source() {
 fn padding_is_not_delivered() {
     let setup = Setup::new();
     write(&setup.source, &[("x", b"abc"), ("y", b"de")]);
-    let info = info(&[("x", 3, FileKind::Plain), (".pad/9", 9, FileKind::Padding), ("y", 2, FileKind::Plain)]);
+    let mut info = info(&[("x", 3, FileKind::Plain), (".pad/9", 9, FileKind::Padding), ("y", 2, FileKind::Plain)]);
+    info.pieces = PADDED.to_vec();
     deliver(&info, &setup.source, &setup.out, COPY, |_, _| {}, &CancellationToken::new()).unwrap();
     let made: Vec<_> = listing(&setup.target()).into_iter().skip(1).map(|(path, _, bytes)| (path, bytes)).collect();
     assert_eq!(made, [(PathBuf::from("x"), b"abc".to_vec()), (PathBuf::from("y"), b"de".to_vec())]);
@@ -216,7 +225,7 @@ fn replacing_works_where_names_cannot_be_exchanged() {
     let stage = Stage::new(&content, &setup.out).unwrap();
     assert!(stage.put_after_old(&setup.target()).is_err());
     assert_eq!(fs::read(setup.target().join("old")).unwrap(), b"old");
-    stage.fill(Mode::Copy, |_, _| {}, &CancellationToken::new()).unwrap();
+    stage.fill(COPY.mode, |_, _| {}, &CancellationToken::new()).unwrap();
     stage.put_after_old(&setup.target()).unwrap();
     drop(stage);
     setup.assert_delivered();

@@ -25,6 +25,8 @@ use librqbit::{
     },
 };
 
+use crate::content::open_to_write;
+
 /// Bytes of a file that may be written before the disk is told to begin.
 const BEHIND: u64 = 32 << 20;
 
@@ -85,14 +87,10 @@ impl Disk {
 
 impl TorrentStorage for Disk {
     fn init(&mut self, _: &ManagedTorrentShared, metadata: &TorrentMetadata) -> anyhow::Result<()> {
-        let open = |path: &Path| {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
-        };
         let opened = metadata.file_infos.iter().map(|info| {
             let path = self.folder.join(&info.relative_filename);
             let is_stored = !info.attrs.padding;
-            let file = is_stored.then(|| open(&path)).transpose();
+            let file = is_stored.then(|| open_or_make(&path)).transpose();
             let file = file.with_context(|| format!("cannot write {}", path.display()))?;
             Ok(file.map(|file| Stored { file: Arc::new(file), behind: Arc::default() }))
         });
@@ -141,6 +139,16 @@ impl TorrentStorage for Disk {
     fn take(&self) -> anyhow::Result<Box<dyn TorrentStorage>> {
         let taken = std::mem::take(&mut *self.files.write().unwrap_or_else(PoisonError::into_inner));
         Ok(Box::new(Self { folder: self.folder.clone(), files: RwLock::new(taken) }))
+    }
+}
+
+fn open_or_make(path: &Path) -> io::Result<File> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    match open_to_write(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            OpenOptions::new().create_new(true).read(true).write(true).open(path)
+        }
+        opened => opened,
     }
 }
 

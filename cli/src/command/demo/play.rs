@@ -9,6 +9,7 @@ use nova_protocol::Metainfo;
 use nova_seeder::{
     agent_client::AgentClient,
     create,
+    deliver::{Delivery, Replace},
     pull::{self, Progress, Pulled},
     push::{self, Pushed},
     source::Source,
@@ -90,7 +91,8 @@ impl Play<'_> {
                 reuse: Vec::new(),
                 source: Source::Reference(pushed.tag.reference.clone()),
                 directory: self.directory(index),
-                replace: false,
+                replace: Replace::Nothing,
+                delivery: Delivery::Auto,
                 listen: super::LOOPBACK,
             };
             let (haves, stop) = (haves.clone(), self.context.stop().clone());

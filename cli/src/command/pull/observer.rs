@@ -1,0 +1,91 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nova_protocol::api::{self, PullState};
+use nova_seeder::{place::Through, pull::Progress};
+
+use crate::{context::Context, progress::Step, units};
+
+/// What the pull is at, for the user and for the error of a timeout.
+#[derive(Debug)]
+pub struct Observer {
+    progress: Arc<crate::progress::Progress>,
+    first: Mutex<First>,
+    waits_for: Mutex<String>,
+}
+
+/// What was there before, as far as the first that was heard of the pull tells.
+#[derive(Debug, Clone, Copy, Default)]
+enum First {
+    /// Nothing was heard yet.
+    #[default]
+    Unheard,
+    /// The disk was still being looked at.
+    Checking,
+    /// So many bytes were there.
+    Had(u64),
+}
+
+impl Observer {
+    pub fn new(context: &Context, through: &Through) -> Self {
+        let first = match through {
+            Through::Agent(agent) => format!("the agent at {}", agent.url()),
+            Through::Alone(_) => format!("the tracker at {}", context.config.tracker),
+        };
+        Self { progress: context.progress.clone(), first: Mutex::default(), waits_for: Mutex::new(first) }
+    }
+
+    /// Takes in what the pull says of itself.
+    pub fn see(&self, event: Progress) {
+        match event {
+            Progress::Fetching(pull) => self.fetching(&pull),
+            Progress::Delivering { done, total } => {
+                self.wait_for("the content to be written".to_owned());
+                self.progress.show("writing", Step { done, total, detail: String::new() });
+            }
+        }
+    }
+
+    fn fetching(&self, pull: &api::Pull) {
+        let peers = units::count(pull.peers.into(), "peer");
+        if pull.state == PullState::Checking {
+            self.first(First::Checking);
+            self.wait_for(format!("this host to be searched for parts of {}", pull.name));
+            self.progress.show("checking", Step { done: pull.checked, total: pull.length, detail: String::new() });
+            return;
+        }
+        self.first(First::Had(pull.have));
+        let (have, length) = (units::bytes(pull.have), units::bytes(pull.length));
+        self.wait_for(match pull.peers {
+            0 => format!(
+                "a peer that has {}, {have} of {length} are here; `nova-cli inspect` shows who has it",
+                pull.name
+            ),
+            _ => format!("the rest of {}, {have} of {length} came from {peers}", pull.name),
+        });
+        self.progress.show("fetching", Step { done: pull.have, total: pull.length, detail: peers });
+    }
+
+    fn wait_for(&self, what: String) {
+        *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// What it would take for the pull to end.
+    pub fn waits_for(&self) -> String {
+        self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn first(&self, heard: First) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if let First::Unheard = *first {
+            *first = heard;
+        }
+    }
+
+    /// Bytes that were there when the pull began, unless the disk was still being looked at then.
+    pub fn had(&self) -> Option<u64> {
+        match *self.first.lock().unwrap_or_else(PoisonError::into_inner) {
+            First::Had(bytes) => Some(bytes),
+            First::Unheard | First::Checking => None,
+        }
+    }
+}

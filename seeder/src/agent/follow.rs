@@ -1,0 +1,53 @@
+//! What an agent keeps at a tag, as its settings say.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::task::JoinSet;
+
+use super::Agent;
+use crate::{
+    agent_client::AgentClient,
+    follow::{Event, Follow, follow},
+    place::Through,
+};
+
+impl Agent {
+    /// Follows everything until the agent ends. It pulls through its own HTTP face, as others of this host do.
+    pub(super) async fn follow(self: &Arc<Self>, follows: Vec<Follow>, http: SocketAddr) -> anyhow::Result<()> {
+        let through = Through::Agent(AgentClient::new(&reachable(http).to_string())?);
+        let mut following = JoinSet::new();
+        for one in follows {
+            let (agent, through) = (self.clone(), through.clone());
+            following.spawn(async move {
+                let name = one.to_string();
+                let observe = move |event| log(&name, &event);
+                follow(&one, &agent.tracker, &through, observe, &agent.shutdown).await;
+            });
+        }
+        following.join_all().await;
+        Ok(())
+    }
+}
+
+fn log(follow: &str, event: &Event) {
+    match event {
+        Event::Progress(_) => {}
+        Event::Placed { tag, pulled } => {
+            let (version, path) = (tag.version, pulled.path.display());
+            tracing::info!(%follow, version, info_hash = %tag.info_hash, %path, "in its place");
+        }
+        Event::Absent => tracing::warn!(%follow, "there is no such tag; waiting for it"),
+        Event::Away(error) => tracing::warn!(%follow, %error, "the tracker is away; what is there stays"),
+        Event::Back => tracing::info!(%follow, "the tracker is back"),
+        Event::Failed(error) => tracing::error!(%follow, %error, "not in its place; trying again"),
+        Event::CommandFailed(error) => tracing::error!(%follow, %error, "the command failed"),
+    }
+}
+
+/// The address by which this host reaches what listens at `addr`.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(if addr.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    addr
+}

@@ -1,0 +1,130 @@
+//! Copying content in one pass: each part is read once, hashed and written while it is in the cache of a core.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    ops::ControlFlow,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use nova_protocol::metainfo::{FileKind, Info};
+use tokio_util::sync::CancellationToken;
+
+use crate::content::{Cancelled, Content, OpenFiles, ReadError, hash::tap_pieces};
+
+/// Bytes that may be written before the disk is made to begin with them. Without it a file system keeps gigabytes in
+/// memory, and all of it is waited for at the end.
+const WRITEBACK: u64 = 32 << 20;
+
+/// Why a copy is none.
+pub(super) enum CopyError {
+    Cancelled,
+    Read(ReadError),
+    /// The file by its index.
+    Write(usize, io::Error),
+    /// So many pieces do not verify.
+    Damaged(usize),
+}
+
+/// Files that are being written, each as long as it will be from the start.
+struct Writer<'a> {
+    content: &'a Content<&'a Info>,
+    target: Content<&'a Info>,
+    open: OpenFiles,
+    written: AtomicU64,
+    begin_writeback: SyncSender<(usize, Arc<File>)>,
+    failed: &'a Mutex<Option<CopyError>>,
+}
+
+/// Copies all bytes of `content` into the files at `root`, which must be there, on all cores. Takes one chunk of memory
+/// for each thread. What was written is what was verified; zeros are left out, since a hole reads the same.
+pub(super) fn copy(
+    content: &Content<&Info>,
+    root: &Path,
+    progress: impl Fn(u64, u64) + Sync,
+    cancel: &CancellationToken,
+) -> Result<(), CopyError> {
+    let info = content.info();
+    let (failed, damaged) = (Mutex::new(None), AtomicUsize::new(0));
+    let (begin_writeback, due) = sync_channel(1);
+    let writer = Writer {
+        content,
+        target: Content::new(info, root),
+        open: OpenFiles::default(),
+        written: AtomicU64::new(0),
+        begin_writeback,
+        failed: &failed,
+    };
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| write_back(due, &failed));
+        // Owned here, so that the channel ends with the copy.
+        let writer = writer;
+        let write = |offset, bytes: &[u8]| writer.write(offset, bytes);
+        tap_pieces(content, None, write, progress, cancel, |index, hash| match hash {
+            Ok(hash) => {
+                damaged.fetch_add(usize::from(info.piece_hash(index) != Some(&hash)), Relaxed);
+                ControlFlow::Continue(())
+            }
+            Err(error) => fail(&failed, CopyError::Read(error)),
+        })
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    ended.map_err(|Cancelled| CopyError::Cancelled)?;
+    match damaged.into_inner() {
+        0 => Ok(()),
+        pieces => Err(CopyError::Damaged(pieces)),
+    }
+}
+
+impl Writer<'_> {
+    fn write(&self, mut offset: u64, mut bytes: &[u8]) -> ControlFlow<()> {
+        for index in self.content.files_in(offset..offset + bytes.len() as u64) {
+            let file = &self.content.info().files[index];
+            let inside = offset - file.offset;
+            let count = usize::try_from(file.length - inside).map_or(bytes.len(), |rest| rest.min(bytes.len()));
+            let (part, rest) = bytes.split_at(count);
+            let is_hole = file.kind == FileKind::Padding || part.iter().all(|&byte| byte == 0);
+            if !is_hole && let Err(error) = self.write_file(index, part, inside) {
+                return fail(self.failed, CopyError::Write(index, error));
+            }
+            offset += count as u64;
+            bytes = rest;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn write_file(&self, index: usize, part: &[u8], inside: u64) -> io::Result<()> {
+        let file = self.open.get(index, || OpenOptions::new().write(true).open(self.target.path_of(index)))?;
+        file.write_all_at(part, inside)?;
+        let before = self.written.fetch_add(part.len() as u64, Relaxed);
+        if before / WRITEBACK < (before + part.len() as u64) / WRITEBACK {
+            // When the disk is still busy with the last one, it needs no telling.
+            let _ = self.begin_writeback.try_send((index, file));
+        }
+        Ok(())
+    }
+}
+
+fn write_back(due: Receiver<(usize, Arc<File>)>, failed: &Mutex<Option<CopyError>>) {
+    for (index, file) in due {
+        if let Err(error) = file.sync_data() {
+            // The kernel tells of such an error once: the sync at the end would not hear of it.
+            let _ = fail(failed, CopyError::Write(index, error));
+        }
+    }
+}
+
+/// Notes the first error.
+fn fail(failed: &Mutex<Option<CopyError>>, error: CopyError) -> ControlFlow<()> {
+    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    ControlFlow::Break(())
+}

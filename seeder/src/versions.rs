@@ -1,0 +1,166 @@
+//! Versions of content side by side, behind a symlink that is swapped from one to the next.
+//!
+//! ```text
+//! DIR/NAME -> .NAME.versions/INFO_HASH/TORRENT_NAME
+//! DIR/.NAME.versions/INFO_HASH/TORRENT_NAME
+//! DIR/.NAME.versions/previous -> INFO_HASH
+//! ```
+//!
+//! Whoever has opened a directory through the symlink goes on seeing that version alone. The one before stays until the
+//! next swap.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::symlink,
+    path::{Component, Path, PathBuf},
+};
+
+use nova_protocol::InfoHash;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::claim::claim;
+
+/// The symlink that is about to take its place.
+const NEXT: &str = "next";
+const PREVIOUS: &str = "previous";
+/// What a directory that gave way to the symlink is called until it is gone.
+const OLD: &str = "old";
+
+/// The versions behind one symlink; one process has them for itself.
+#[derive(Debug)]
+pub struct Versions {
+    link: PathBuf,
+    /// `.NAME.versions`, as the symlink says it.
+    name: PathBuf,
+    root: PathBuf,
+    _claim: File,
+}
+
+/// Why a symlink does not lead to a new version; it leads to where it did.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionsError {
+    /// It has no name of its own.
+    #[error("{} cannot be a symlink: expected a path that ends in a name", .0.display())]
+    Name(PathBuf),
+    /// Something else has its name.
+    #[error("{} exists and is no symlink of nova's; --replace replaces it", .0.display())]
+    Occupied(PathBuf),
+    /// Another process has it.
+    #[error("another process delivers to {} now: wait for it", .0.display())]
+    Busy(PathBuf),
+    /// The operating system refused.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// What was written.
+        path: PathBuf,
+        /// Why it could not be.
+        source: io::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, VersionsError>;
+
+impl Versions {
+    /// The versions behind `link`, which need not be there. What else is there makes way only with `replace`.
+    ///
+    /// # Errors
+    /// [`VersionsError`].
+    pub fn open(link: &Path, replace: bool) -> Result<Self> {
+        let Some(Component::Normal(last)) = link.components().next_back() else {
+            return Err(VersionsError::Name(link.to_path_buf()));
+        };
+        let mut name = std::ffi::OsString::from(".");
+        name.push(last);
+        name.push(".versions");
+        let (name, link) = (PathBuf::from(name), link.to_path_buf());
+        let root = link.with_file_name(&name);
+        let claimed = fs::create_dir_all(&root).and_then(|()| claim(&root));
+        let claim = claimed.map_err(about(&root))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
+        let versions = Self { link, name, root, _claim: claim };
+        let is_free = fs::symlink_metadata(&versions.link).is_err() || versions.current().is_some();
+        if is_free || replace { Ok(versions) } else { Err(VersionsError::Occupied(versions.link)) }
+    }
+
+    /// The directory into which a version is delivered.
+    pub fn directory(&self, info_hash: InfoHash) -> PathBuf {
+        self.root.join(info_hash.to_string())
+    }
+
+    /// The version to which the symlink leads.
+    pub fn current(&self) -> Option<InfoHash> {
+        let target = fs::read_link(&self.link).ok()?;
+        let inside = target.strip_prefix(&self.name).ok()?;
+        inside.components().next()?.as_os_str().to_str()?.parse().ok()
+    }
+
+    /// Lets the symlink lead to a version, delivered as `torrent_name`, in one step; then removes all but this version
+    /// and the one before. Whenever this is cut, the symlink leads to one of them, and the next swap removes the rest.
+    ///
+    /// # Errors
+    /// [`VersionsError::Write`].
+    pub fn swap(&self, info_hash: InfoHash, torrent_name: &str) -> Result<()> {
+        let target = self.name.join(info_hash.to_string()).join(torrent_name);
+        if fs::read_link(&self.link).ok().as_ref() != Some(&target) {
+            let current = self.current().filter(|&current| current != info_hash);
+            if let Some(current) = current {
+                self.put_symlink(Path::new(&current.to_string()), &self.root.join(PREVIOUS))?;
+            }
+            self.put_symlink(&target, &self.link)?;
+            let directory = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new("."));
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(about(directory))?;
+        }
+        self.prune(info_hash)
+    }
+
+    /// Puts a symlink to `target` at `place`, over what has that name.
+    fn put_symlink(&self, target: &Path, place: &Path) -> Result<()> {
+        let next = self.root.join(NEXT);
+        remove(&next).map_err(about(&next))?;
+        symlink(target, &next).map_err(about(&next))?;
+        let is_directory = fs::symlink_metadata(place).is_ok_and(|found| found.is_dir());
+        if !is_directory {
+            return fs::rename(&next, place).map_err(about(place));
+        }
+        let exchanged = renameat_with(CWD, &next, CWD, place, RenameFlags::EXCHANGE);
+        exchanged
+            .or_else(|_| {
+                // A file system that cannot exchange names has a moment without one.
+                let old = self.root.join(OLD);
+                remove(&old).and_then(|()| fs::rename(place, old)).and_then(|()| fs::rename(&next, place))
+            })
+            .map_err(about(place))
+    }
+
+    fn prune(&self, current: InfoHash) -> Result<()> {
+        let previous = fs::read_link(self.root.join(PREVIOUS)).unwrap_or_default();
+        let current = current.to_string();
+        for entry in fs::read_dir(&self.root).map_err(about(&self.root))? {
+            let entry = entry.map_err(about(&self.root))?;
+            let name = entry.file_name();
+            if name != PREVIOUS && name != current.as_str() && name != previous.as_os_str() {
+                remove(&entry.path()).map_err(about(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes whatever is there, if anything is.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn about(path: &Path) -> impl FnOnce(io::Error) -> VersionsError {
+    let path = path.to_path_buf();
+    |source| VersionsError::Write { path, source }
+}

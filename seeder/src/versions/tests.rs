@@ -1,0 +1,134 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tempfile::{TempDir, tempdir};
+
+use super::*;
+
+fn hash(digit: char) -> InfoHash {
+    digit.to_string().repeat(40).parse().unwrap()
+}
+
+/// A version whose two files say the same.
+fn deliver(versions: &Versions, info_hash: InfoHash) {
+    let tree = versions.directory(info_hash).join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    for file in ["one", "two"] {
+        fs::write(tree.join(file), info_hash.to_string()).unwrap();
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn setup() -> (TempDir, PathBuf) {
+    let home = tempdir().unwrap();
+    let link = home.path().join("live");
+    (home, link)
+}
+
+#[test]
+fn the_symlink_leads_to_the_newest_and_the_one_before_stays() {
+    let (home, link) = setup();
+    let versions = Versions::open(&link, false).unwrap();
+    for digit in ['a', 'b', 'c'] {
+        deliver(&versions, hash(digit));
+        versions.swap(hash(digit), "tree").unwrap();
+        assert_eq!(versions.current(), Some(hash(digit)));
+        assert_eq!(fs::read_to_string(link.join("one")).unwrap(), hash(digit).to_string());
+    }
+    let left = [hash('b').to_string(), hash('c').to_string(), PREVIOUS.to_owned()];
+    assert_eq!(names(&home.path().join(".live.versions")), left);
+    assert_eq!(names(home.path()), [".live.versions", "live"]);
+    versions.swap(hash('c'), "tree").unwrap();
+    assert_eq!(names(&home.path().join(".live.versions")), left);
+}
+
+#[test]
+fn what_was_cut_short_is_removed_by_the_next_swap() {
+    let (home, link) = setup();
+    let versions = Versions::open(&link, false).unwrap();
+    deliver(&versions, hash('a'));
+    versions.swap(hash('a'), "tree").unwrap();
+    deliver(&versions, hash('d'));
+    symlink("nowhere", home.path().join(".live.versions").join(NEXT)).unwrap();
+    fs::create_dir(home.path().join(".live.versions").join(OLD)).unwrap();
+    deliver(&versions, hash('b'));
+    versions.swap(hash('b'), "tree").unwrap();
+    let left = [hash('a').to_string(), hash('b').to_string(), PREVIOUS.to_owned()];
+    assert_eq!(names(&home.path().join(".live.versions")), left);
+}
+
+#[test]
+fn what_else_has_the_name_makes_way_when_it_is_said() {
+    let occupy: [fn(&Path); 4] = [
+        |link| fs::write(link, "a file").unwrap(),
+        |link| fs::create_dir_all(link.join("full/of")).unwrap(),
+        |link| symlink("/etc", link).unwrap(),
+        |link| symlink(".live.versions/no-hash", link).unwrap(),
+    ];
+    for occupy in occupy {
+        let (home, link) = setup();
+        occupy(&link);
+        let refused = Versions::open(&link, false).unwrap_err();
+        let expected = format!("{} exists and is no symlink of nova's; --replace replaces it", link.display());
+        assert_eq!(refused.to_string(), expected);
+        let versions = Versions::open(&link, true).unwrap();
+        deliver(&versions, hash('a'));
+        versions.swap(hash('a'), "tree").unwrap();
+        assert_eq!(versions.current(), Some(hash('a')));
+        assert_eq!(names(&home.path().join(".live.versions")), [hash('a').to_string()]);
+        assert!(Path::new("/etc").is_dir());
+    }
+}
+
+#[test]
+fn one_process_has_the_versions_for_itself() {
+    let (_home, link) = setup();
+    let versions = Versions::open(&link, false).unwrap();
+    assert!(matches!(Versions::open(&link, false), Err(VersionsError::Busy(_))));
+    drop(versions);
+    Versions::open(&link, false).unwrap();
+}
+
+#[test]
+fn a_path_without_a_name_is_refused() {
+    for path in ["/", "..", "x/..", ""] {
+        assert!(matches!(Versions::open(Path::new(path), false), Err(VersionsError::Name(_))), "{path}");
+    }
+}
+
+#[test]
+fn a_reader_of_an_open_directory_never_sees_a_mixture() {
+    let (_home, link) = setup();
+    let versions = Versions::open(&link, false).unwrap();
+    deliver(&versions, hash('a'));
+    versions.swap(hash('a'), "tree").unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                // Both files below what the symlink led to in one moment, as a process sees that has opened it.
+                let here = fs::canonicalize(&link).unwrap();
+                let read = |file: &str| fs::read_to_string(here.join(file));
+                // One that was left behind by two swaps is gone, and is opened anew.
+                if let (Ok(one), Ok(two)) = (read("one"), read("two")) {
+                    assert_eq!(one, two);
+                    seen.insert(one);
+                }
+            }
+            seen.len()
+        });
+        for round in 0..300 {
+            let version = hash(['a', 'b', 'c', 'd'][round % 4]);
+            deliver(&versions, version);
+            versions.swap(version, "tree").unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 1);
+    });
+}
