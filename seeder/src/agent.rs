@@ -1,6 +1,7 @@
 //! An agent: pulls for every user of a host, once, and goes on seeding.
 
 mod config;
+mod lease;
 mod pulls;
 mod routes;
 
@@ -12,7 +13,8 @@ use std::{
 
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_FILE, Flags};
-use nova_protocol::InfoHash;
+use lease::Refusals;
+use nova_protocol::{AgentId, InfoHash};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -33,10 +35,12 @@ pub struct Listeners {
 
 /// An agent at work.
 struct Agent {
+    id: AgentId,
     tracker: TrackerClient,
     store: Store,
     fetcher: Fetcher,
     torrents: Mutex<HashMap<InfoHash, Torrent>>,
+    refusals: Refusals,
     /// Held while a torrent is added or removed: those who ask for the same one at once must not undo each other.
     changing: tokio::sync::Mutex<()>,
     shutdown: CancellationToken,
@@ -67,6 +71,7 @@ impl Listeners {
 /// When its directory cannot be used, or it cannot listen.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data_dir)?;
+    let id = if config.id.is_empty() { data.id("agent")? } else { config.id.clone() };
     let options = fetch::Options {
         listen: config.peers_listen,
         state: Some(data.path("session")),
@@ -75,17 +80,22 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     };
     let session = CancellationToken::new();
     let agent = Arc::new(Agent {
+        id: id.parse().context("wrong setting id")?,
         tracker: TrackerClient::new(&config.tracker)?,
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
         torrents: Mutex::default(),
+        refusals: Refusals::default(),
         changing: tokio::sync::Mutex::default(),
         shutdown,
     });
-    tracing::info!(http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
+    tracing::info!(id = %agent.id, http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
     agent.resume().await;
     let is_local = listeners.http.local_addr()?.ip().is_loopback();
-    http::serve(listeners.http, routes::routes(&agent, is_local), agent.shutdown.clone()).await;
+    tokio::join!(
+        http::serve(listeners.http, routes::routes(&agent, is_local), agent.shutdown.clone()),
+        agent.keep_lease()
+    );
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");
