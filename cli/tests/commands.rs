@@ -163,7 +163,7 @@ async fn a_wrong_setting_is_named() {
 #[tokio::test]
 async fn every_command_has_examples_in_its_help() {
     let directory = tempfile::tempdir().unwrap();
-    let commands = "push pull tags history rollback rm inspect verify create status up demo completions";
+    let commands = "push pull tags history rollback rollout rm inspect verify create status up demo completions";
     for command in commands.split(' ') {
         let help = nova(directory.path(), &[command, "--help"]).await;
         assert_eq!((help.exit, help.stderr.as_str()), (Exit::Done, ""));

@@ -178,7 +178,8 @@ fn report(pull: &Pull) -> PullReport {
         state: pull.state,
         have: pull.have,
         length: pull.length,
-        download_rate: pull.download_rate,
+        // The session's rate is that of the last seconds, and outlives the download.
+        download_rate: if pull.state == PullState::Fetching { pull.download_rate } else { 0 },
         reason: pull.reason.as_deref().map(Line::fit),
     }
 }
