@@ -139,3 +139,44 @@ impl Rollout {
         Ok(Outcome::new(rollout, expected))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nova_protocol::{
+        InfoHash,
+        api::{RolloutCounts, TagVersion},
+    };
+
+    use super::*;
+
+    fn is_reached(share: &str, agents: Option<u64>, (complete, counted): (u64, u64), settled: bool) -> bool {
+        let reference: Reference = "demo:v1".parse().unwrap();
+        let tag = TagVersion {
+            reference: reference.clone(),
+            version: 1,
+            info_hash: InfoHash::from([0; 20]),
+            torrent_name: String::new(),
+            length: 9,
+            files: 1,
+            moved_at: 0,
+            pusher: String::new(),
+        };
+        let counts = RolloutCounts { agents: counted, complete, ..RolloutCounts::default() };
+        let seen = api::Rollout { tag, counts, percent: 0, settled, agents: Vec::new(), next: None };
+        Rollout { reference, wait: None, timeout: None, agents }.is_reached(share.parse().unwrap(), &seen)
+    }
+
+    #[test]
+    fn the_first_agents_to_come_back_after_a_restart_are_not_the_whole_fleet() {
+        assert!(!is_reached("100%", None, (1, 1), false));
+        assert!(is_reached("100%", None, (1, 1), true));
+        assert!(is_reached("1", None, (1, 1), false), "so many have it, whoever else there is");
+    }
+
+    #[test]
+    fn a_share_is_of_as_many_agents_as_there_shall_be_and_of_more_when_there_are() {
+        assert!(!is_reached("100%", Some(8), (1, 1), true));
+        assert!(is_reached("100%", Some(8), (8, 8), false));
+        assert!(!is_reached("100%", Some(8), (8, 9), true));
+    }
+}
