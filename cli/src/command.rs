@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod rm;
 mod rollback;
+mod rollout;
 mod status;
 mod tags;
 mod up;
@@ -27,6 +28,7 @@ pub enum Command {
     Tags(tags::Tags),
     History(history::History),
     Rollback(rollback::Rollback),
+    Rollout(rollout::Rollout),
     Rm(rm::Rm),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
@@ -46,6 +48,7 @@ impl Command {
             Self::Tags(tags) => tags.run(context).await,
             Self::History(history) => history.run(context).await,
             Self::Rollback(rollback) => rollback.run(context).await,
+            Self::Rollout(rollout) => Box::pin(rollout.run(context)).await,
             Self::Rm(rm) => rm.run(context).await,
             Self::Inspect(inspect) => Box::pin(inspect.run(context)).await,
             Self::Verify(verify) => Box::pin(verify.run(context)).await,

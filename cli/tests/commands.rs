@@ -95,7 +95,14 @@ async fn what_is_not_there_is_exit_code_1() {
 #[tokio::test]
 async fn a_tracker_that_does_not_answer_is_exit_code_2_and_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
-    for arguments in [&["tags"][..], &["history", "a:b"], &["rollback", "a"], &["rm", "a:b"], &["inspect", "a:b"]] {
+    for arguments in [
+        &["tags"][..],
+        &["history", "a:b"],
+        &["rollback", "a"],
+        &["rm", "a:b"],
+        &["inspect", "a:b"],
+        &["rollout", "a:b"],
+    ] {
         let ran = nova(directory.path(), arguments).await;
         assert_eq!((ran.exit.code(), ran.stdout.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.stderr.starts_with("error: the tracker at") && ran.stderr.contains("--tracker"), "{}", ran.stderr);
@@ -131,7 +138,7 @@ async fn status_of_nothing_is_exit_code_1() {
 #[tokio::test]
 async fn a_wrong_command_line_is_exit_code_2() {
     let directory = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["pushh"],
         &["push"],
@@ -141,6 +148,8 @@ async fn a_wrong_command_line_is_exit_code_2() {
         &["push", "x", "a:v1", "--tag=v2"],
         &["pull", "a b"],
         &["history", "../x"],
+        &["rollout", "a:b", "--wait=101%"],
+        &["rollout", "a:b", "--timeout=5"],
     ];
     for arguments in wrong {
         let ran = nova(directory.path(), arguments).await;
@@ -163,7 +172,7 @@ async fn a_wrong_setting_is_named() {
 #[tokio::test]
 async fn every_command_has_examples_in_its_help() {
     let directory = tempfile::tempdir().unwrap();
-    let commands = "push pull tags history rollback rm inspect verify create status up demo completions";
+    let commands = "push pull tags history rollback rollout rm inspect verify create status up demo completions";
     for command in commands.split(' ') {
         let help = nova(directory.path(), &[command, "--help"]).await;
         assert_eq!((help.exit, help.stderr.as_str()), (Exit::Done, ""));
@@ -199,4 +208,14 @@ async fn a_pull_that_waits_too_long_says_for_what() {
     let ran = nova(directory.path(), &["pull", "a:b", "--no-agent", "--timeout=1", "--tracker", &url]).await;
     assert_eq!(ran.exit.code(), 2);
     assert!(ran.stderr.contains("gave up after 1 s") && ran.stderr.contains("the tracker at"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_rollout_waits_for_a_tracker_that_is_away_until_the_time_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = nova(directory.path(), &["rollout", "a:b", "--wait=95%", "--timeout=1"]).await;
+    assert_eq!((ran.exit.code(), ran.stdout.as_str()), (2, ""));
+    let (waiting, error) = ran.stderr.split_once('\n').unwrap();
+    assert!(waiting.starts_with("waiting for the tracker: the tracker at"), "{waiting}");
+    assert!(error.starts_with("error: gave up after 1 s (--timeout): the tracker at"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod follow;
+mod lease;
 mod pulls;
 mod routes;
 
@@ -13,7 +14,8 @@ use std::{
 
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_FILE, Flags};
-use nova_protocol::InfoHash;
+use lease::Refusals;
+use nova_protocol::{AgentId, InfoHash, Reference};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,10 +36,14 @@ pub struct Listeners {
 
 /// An agent at work.
 struct Agent {
+    id: AgentId,
     tracker: TrackerClient,
     store: Store,
     fetcher: Fetcher,
     torrents: Mutex<HashMap<InfoHash, Torrent>>,
+    refusals: Refusals,
+    /// The references at which something on this host is kept.
+    follows: Vec<Reference>,
     /// Held while a torrent is added or removed: those who ask for the same one at once must not undo each other.
     changing: tokio::sync::Mutex<()>,
     shutdown: CancellationToken,
@@ -69,6 +75,7 @@ impl Listeners {
 pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
     let follows = config.follows()?;
     let data = DataDir::open(&config.data_dir)?;
+    let id = if config.id.is_empty() { data.id("agent")? } else { config.id.clone() };
     let options = fetch::Options {
         listen: config.peers_listen,
         state: data.path("session"),
@@ -77,18 +84,21 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     };
     let session = CancellationToken::new();
     let agent = Arc::new(Agent {
+        id: id.parse().context("wrong setting id")?,
         tracker: TrackerClient::new(&config.tracker)?,
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
         torrents: Mutex::default(),
+        refusals: Refusals::default(),
+        follows: follows.iter().map(|follow| follow.reference.clone()).collect(),
         changing: tokio::sync::Mutex::default(),
         shutdown,
     });
-    tracing::info!(http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
+    tracing::info!(id = %agent.id, http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
     agent.resume().await;
     let addr = listeners.http.local_addr()?;
     let serving = http::serve(listeners.http, routes::routes(&agent, addr.ip().is_loopback()), agent.shutdown.clone());
-    let ((), followed) = tokio::join!(serving, agent.follow(follows, addr));
+    let ((), (), followed) = tokio::join!(serving, agent.keep_lease(), agent.follow(follows, addr));
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");

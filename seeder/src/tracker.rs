@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use nova_protocol::{
-    InfoHash, Metainfo, Reference,
+    AgentId, InfoHash, Metainfo, Reference,
     api::{
-        Assignments, History, LeaseGranted, MoveTag, OriginLease, Origins, ReplicaReport, Rollback, TagPage,
-        TagVersion, TorrentStatus,
+        AgentLease, AgentLeaseGranted, AgentPage, AgentStatus, Assignments, History, LeaseGranted, MoveTag,
+        OriginLease, Origins, ReplicaReport, Rollback, Rollout, TagPage, TagVersion, TorrentStatus,
     },
 };
-use reqwest::{Method, Url};
+use reqwest::{
+    Method, Url,
+    header::{CONNECTION, HeaderValue},
+};
 
 use crate::service::{ANSWER_WITHIN, Service, ServiceError};
 
@@ -115,6 +118,35 @@ impl TrackerClient {
             .send(self.service.request(Method::DELETE, &["v1", "torrents", &info_hash.to_string()]))
             .await
             .map(drop)
+    }
+
+    /// `GET /v1/rollout/{reference}`; with a limit of 0, the counts alone.
+    pub async fn rollout(&self, reference: &Reference, after: Option<&AgentId>, limit: u32) -> Result<Rollout> {
+        let request = self.service.request(Method::GET, &["v1", "rollout", &reference.to_string()]);
+        let request = request.query(&[("limit", limit)]);
+        self.service.json(request.query(&after.map(|after| ("after", after.to_string())).as_slice())).await
+    }
+
+    /// `GET /v1/agents`.
+    pub async fn agents(&self, after: Option<&AgentId>, limit: u32) -> Result<AgentPage> {
+        let request = self.service.request(Method::GET, &["v1", "agents"]).query(&[("limit", limit)]);
+        self.service.json(request.query(&after.map(|after| ("after", after.to_string())).as_slice())).await
+    }
+
+    /// `GET /v1/agents/{id}`.
+    pub async fn agent(&self, id: &AgentId) -> Result<AgentStatus> {
+        self.service.json(self.service.request(Method::GET, &["v1", "agents", &id.to_string()])).await
+    }
+
+    /// `PUT /v1/agents/{id}`, over a connection of its own: those of a whole fleet would fill the tracker.
+    pub async fn renew_agent(&self, id: &AgentId, lease: &AgentLease) -> Result<AgentLeaseGranted> {
+        let request = self.service.request(Method::PUT, &["v1", "agents", &id.to_string()]);
+        self.service.json(request.header(CONNECTION, HeaderValue::from_static("close")).json(lease)).await
+    }
+
+    /// `DELETE /v1/agents/{id}`.
+    pub async fn end_agent(&self, id: &AgentId) -> Result<()> {
+        self.service.send(self.service.request(Method::DELETE, &["v1", "agents", &id.to_string()])).await.map(drop)
     }
 
     /// `GET /v1/origins`.

@@ -67,19 +67,11 @@ fn a_directory_moves_with_its_tag_and_a_command_is_told() {
     stack.cli().run(stack.home.path(), ["rollback", "demo"]).success();
     is_at(&stack.path("source/first/demo"), &place);
     let history = stack.block_on(stack.tracker.history(&"demo".parse().unwrap())).unwrap().versions;
-    let expected: String = history
-        .iter()
-        .rev()
-        .zip(["first", "second", "first"])
-        .map(|(tag, text)| {
-            format!(
-                "demo:latest {} {} {} {text}\n",
-                tag.version,
-                tag.info_hash,
-                place.canonicalize().unwrap().display()
-            )
-        })
-        .collect();
+    let path = place.canonicalize().unwrap();
+    let moves = history.iter().rev().zip(["first", "second", "first"]);
+    let lines =
+        moves.map(|(tag, text)| format!("demo:latest {} {} {} {text}\n", tag.version, tag.info_hash, path.display()));
+    let expected = lines.collect::<Vec<_>>().concat();
     eventually("every move is told", MINUTE, || match fs::read_to_string(stack.path("told")) {
         Ok(told) if told == expected => Ok(()),
         other => Err(other.map_err(|error| error.to_string())),

@@ -6,9 +6,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use nova_tests::{Stack, Tree};
+use nova_tests::{Stack, Tree, eventually};
 
 /// A file system of 8 MiB, as long as this lives.
 struct SmallDisk(PathBuf);
@@ -64,4 +65,21 @@ fn a_push_that_no_origin_has_space_for_says_so() {
     let output = stack.cli().run(stack.home.path(), ["push", "demo"]);
     assert_eq!(output.code, Some(2), "{}", output.stderr);
     assert!(output.stderr.contains("no origin has room"), "{}", output.stderr);
+}
+
+#[test]
+fn an_agent_without_space_shows_as_failed_in_a_rollout() {
+    let mut stack = Stack::start();
+    stack.push(&Tree::of_everything(&stack.path("demo"), 32 << 20), "demo");
+    let _disk = SmallDisk::mount(&stack.path("agent"));
+    let agent = stack.add_agent("agent");
+    let refused = stack.block_on(agent.start("demo")).unwrap_err().to_string();
+    assert!(refused.contains("no space left"), "{refused}");
+    let shown = eventually("the agent shows as failed", Duration::from_mins(1), || {
+        let shown = stack.cli().run(stack.home.path(), ["rollout", "demo"]).success().stdout;
+        if shown.contains("(0%), 1 failed") { Ok(shown) } else { Err(shown) }
+    });
+    assert!(shown.contains("failed") && shown.contains("no space left"), "{shown}");
+    let late = stack.cli().run(stack.home.path(), ["rollout", "demo", "--wait=1", "--timeout=1"]);
+    assert!(late.code == Some(2) && late.stderr.contains("missing: agent (failed: no space left"), "{}", late.stderr);
 }

@@ -119,6 +119,7 @@ impl Stack {
         let (_, peers, http) = *self.agents.iter().find(|(known, ..)| known == name).unwrap();
         let arguments = [
             "agent".to_owned(),
+            format!("--id={name}"),
             format!("--tracker=http://{}", self.http),
             format!("--data-dir={}", self.path(name).display()),
             format!("--peers-listen={peers}"),

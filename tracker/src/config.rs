@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Parser;
@@ -13,10 +14,16 @@ use figment::{
 use nova_protocol::InfoHash;
 use serde::{Deserialize, Serialize};
 
-use crate::swarm::{Pace, Rules};
+use crate::{
+    agents,
+    swarm::{Pace, Rules},
+};
 
 /// The commented file of defaults.
 pub const DEFAULT_FILE: &str = include_str!("../../config/tracker.toml");
+
+/// Bytes of memory that the leases of all agents together may take.
+const AGENTS_BYTES: usize = 512 << 20;
 
 /// Settings of a tracker; `config/tracker.toml` explains each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +51,12 @@ pub struct Config {
     pub replicas: u32,
     /// How long an origin is live after it renewed its lease, in seconds.
     pub lease_seconds: u64,
+    /// How long an agent is live after it renewed its lease, in seconds; longer in a large fleet.
+    pub agent_lease_seconds: u64,
+    /// Renewals of agents' leases a second that the leases aim to stay below.
+    pub agent_renewals_per_second: u32,
+    /// Agents that are live at once.
+    pub agents_max: u32,
     /// Shortest announce interval, in seconds.
     pub interval_min_seconds: u32,
     /// Longest announce interval, in seconds.
@@ -80,6 +93,9 @@ impl Default for Config {
             min_replicas: 1,
             replicas: 2,
             lease_seconds: 10,
+            agent_lease_seconds: 30,
+            agent_renewals_per_second: 1000,
+            agents_max: 100_000,
             interval_min_seconds: 2,
             interval_max_seconds: 1800,
             announces_per_second: 1000,
@@ -213,6 +229,9 @@ impl Config {
         }
         let counts = [
             ("lease_seconds", self.lease_seconds),
+            ("agent_lease_seconds", self.agent_lease_seconds),
+            ("agent_renewals_per_second", self.agent_renewals_per_second.into()),
+            ("agents_max", self.agents_max.into()),
             ("interval_min_seconds", min.into()),
             ("announces_per_second", self.announces_per_second.into()),
             ("swarms_max", self.swarms_max.into()),
@@ -241,6 +260,16 @@ impl Config {
                 max: self.interval_max_seconds,
                 budget: self.announces_per_second,
             },
+        }
+    }
+
+    /// How agents are kept.
+    pub(crate) const fn agent_rules(&self) -> agents::Rules {
+        agents::Rules {
+            lease: Duration::from_secs(self.agent_lease_seconds),
+            renewals_per_second: self.agent_renewals_per_second,
+            agents_max: self.agents_max as usize,
+            bytes_max: AGENTS_BYTES,
         }
     }
 

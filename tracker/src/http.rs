@@ -1,6 +1,7 @@
 //! The HTTP face of the index, and of what operators need.
 
 mod accept;
+mod agents;
 mod answer;
 mod call;
 mod dashboard;

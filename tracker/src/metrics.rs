@@ -163,6 +163,9 @@ pub fn text(tracker: &Tracker) -> String {
     let crowd = tracker.swarms().crowd();
     let peers = [("seeder", crowd.seeders), ("leecher", crowd.leechers)];
     let peers = peers.map(|(kind, count)| (label("kind", kind), count.to_string()));
+    let (agents, pulls) = tracker.agent_counts();
+    let pulls = [("complete", pulls.complete), ("fetching", pulls.fetching), ("failed", pulls.failed)];
+    let pulls = pulls.map(|(state, count)| (label("state", state), count.to_string()));
     let one = |value: u64| [(String::new(), value.to_string())];
     [
         family("counter", "announces_total", "Announces that were answered.", &announces),
@@ -172,6 +175,8 @@ pub fn text(tracker: &Tracker) -> String {
         family("counter", "refusals_total", "What was refused, and why.", &refusals),
         family("gauge", "swarms", "Info hashes with a swarm.", &one(tracker.swarms().swarms() as u64)),
         family("gauge", "peers", "Peers in all swarms together.", &peers),
+        family("gauge", "agents", "Agents whose lease is valid.", &one(agents as u64)),
+        family("gauge", "agent_pulls", "Pulls of all agents together.", &pulls),
         family("counter", "index_operations_total", "Reads and writes.", &one(tracker.index().operations())),
     ]
     .concat()

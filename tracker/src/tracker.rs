@@ -1,5 +1,6 @@
 //! The tracker itself: swarms, index and leases kept in step. No HTTP, and time is passed in.
 
+mod agents;
 mod origins;
 mod tags;
 mod torrents;
@@ -18,6 +19,7 @@ use nova_protocol::InfoHash;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    agents::Agents,
     config::{Config, ConfigError},
     events::Event,
     index::{self, Index, IndexError},
@@ -36,11 +38,14 @@ pub struct Tracker {
     swarms: Swarms,
     index: Index,
     leases: Mutex<Leases>,
+    agents: Mutex<Agents>,
     events: broadcast::Sender<Event>,
     /// Sent whenever an origin has to hold or let go something.
     assigned: watch::Sender<()>,
     /// Before that, origins that were live before a restart have had no time to say that they still are.
     settles_at: Instant,
+    /// Before that, agents that were live before a restart have had no time to say that they still are.
+    agents_settle_at: Instant,
     /// Whether some torrent may be on fewer live origins than it should be.
     repair_due: AtomicBool,
     metrics: Metrics,
@@ -93,7 +98,11 @@ impl Tracker {
         let index = Index::open(&settings.data_dir)?;
         let swarms = Swarms::new(settings.rules());
         swarms.allow(&settings.allow);
-        index.info_hashes().await?.into_iter().for_each(|info_hash| swarms.list(info_hash));
+        let torrents = index.info_hashes().await?;
+        let agents_settle_at = if torrents.is_empty() { now } else { now + settings.agent_rules().lease };
+        for info_hash in torrents {
+            swarms.list(info_hash);
+        }
         for held in index.complete_replicas().await? {
             swarms.hold(held.info_hash, &held.origin, None);
         }
@@ -109,9 +118,11 @@ impl Tracker {
             swarms,
             index,
             leases: Mutex::new(leases),
+            agents: Mutex::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
             assigned: watch::channel(()).0,
             settles_at,
+            agents_settle_at,
             repair_due: AtomicBool::new(true),
             metrics: Metrics::default(),
         })
@@ -142,6 +153,7 @@ impl Tracker {
     /// # Errors
     /// Those of the index.
     pub async fn tick(&self, now: Instant) -> Result<(), IndexError> {
+        self.expire_agents(now);
         self.expire_leases(now).await?;
         if now >= self.settles_at && self.repair_due.swap(false, Ordering::Relaxed) {
             let repaired = self.top_up(None).await;

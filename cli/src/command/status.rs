@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use nova_protocol::api::{OriginStatus, Pull, PullState};
+use nova_protocol::api::{AgentPage, OriginStatus, Pull, PullCounts, PullState};
 use nova_seeder::{agent_client::AgentClient, service::ServiceError};
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{context::Context, failure::Exit, table::Table, units};
 /// How long each part may take to answer.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Show how nova is doing: the tracker, its origins, the agent of this host and its pulls.
+/// Show how nova is doing: the tracker, its origins and agents, the agent of this host and its pulls.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,8 +28,17 @@ pub struct Status {
 struct Found {
     tracker: Part,
     origins: Vec<OriginStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agents: Option<Agents>,
     agent: Part,
     pulls: Vec<Pull>,
+}
+
+/// The agents of the tracker, counted.
+#[derive(Debug, Serialize)]
+struct Agents {
+    live: u64,
+    pulls: PullCounts,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,9 +53,12 @@ impl Status {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let tracker = context.tracker()?;
         let agent = AgentClient::new(self.agent.as_ref().unwrap_or(&context.config.agent))?;
-        let ((tracker_ready, origins), (agent_ready, pulls)) = context
+        let ((tracker_ready, origins, agents), (agent_ready, pulls)) = context
             .ask(async {
-                let of_tracker = async { (within(tracker.ready()).await, within(tracker.origins()).await) };
+                let of_tracker = async {
+                    let agents = within(tracker.agents(None, 0)).await;
+                    (within(tracker.ready()).await, within(tracker.origins()).await, agents)
+                };
                 let of_agent = async { (within(agent.ready()).await, within(agent.pulls()).await) };
                 anyhow::Ok(tokio::join!(of_tracker, of_agent))
             })
@@ -54,6 +66,7 @@ impl Status {
         let found = Found {
             tracker: Part::new(tracker.url().as_str(), tracker_ready),
             origins: origins.map(|list| list.origins).unwrap_or_default(),
+            agents: agents.ok().map(|AgentPage { live, pulls, .. }| Agents { live, pulls }),
             agent: Part::new(agent.url().as_str(), agent_ready),
             pulls: pulls.map(|list| list.pulls).unwrap_or_default(),
         };
@@ -89,6 +102,11 @@ impl Found {
         let mut parts = vec![self.tracker.line("tracker")];
         if self.tracker.ready && self.origins.is_empty() {
             parts.push("origins  none; `nova-seeder origin` starts one".to_owned());
+        }
+        if let Some(Agents { live, pulls: PullCounts { complete, fetching, failed } }) = self.agents {
+            parts.push(format!(
+                "agents   {live} live, with {complete} complete, {fetching} fetching, {failed} failed pulls"
+            ));
         }
         parts.push(self.agent.line("agent"));
         if !self.origins.is_empty() {

@@ -22,6 +22,8 @@ const LEAST_WINDOW: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// What the agent is called; empty to make a name once and keep it.
+    pub id: String,
     /// The tracker's HTTP face.
     pub tracker: String,
     /// Where content and state are stored.
@@ -45,6 +47,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            id: String::new(),
             tracker: "http://127.0.0.1:15004".to_owned(),
             data_dir: PathBuf::from("data/agent"),
             peers_listen: SocketAddr::from(([0, 0, 0, 0], 16001)),
@@ -77,6 +80,10 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip)]
     pub print_config: bool,
+    /// What the agent is called [default: a name made once and kept].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The tracker's HTTP face [default: http://127.0.0.1:15004].
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -83,6 +83,7 @@ impl Agent {
     pub(super) async fn remove(&self, info_hash: InfoHash) -> Result<bool, StoreError> {
         let _changing = self.changing.lock().await;
         let was_there = self.torrents().remove(&info_hash).is_some();
+        self.refusals.forget(info_hash);
         self.fetcher.remove(info_hash).await;
         self.store.remove(info_hash)?;
         Ok(was_there)
@@ -108,6 +109,7 @@ impl Agent {
             self.fetcher.remove(info_hash).await;
         }
         let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins, holdings).await;
+        self.refusals.note(metainfo, added.as_ref().err());
         if added.is_err() && !was_begun {
             self.store.remove(info_hash)?;
         }

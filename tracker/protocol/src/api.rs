@@ -3,11 +3,16 @@
 //! Times are Unix seconds, sizes are bytes, info hashes are 40 hexadecimal digits. Unknown fields in a request are
 //! errors; unknown fields in an answer are ignored, so that a newer server can say more.
 
+mod agents;
 mod origins;
 mod pulls;
 mod tags;
 mod torrents;
 
+pub use agents::{
+    AgentLease, AgentLeaseGranted, AgentPage, AgentStatus, AgentSummary, PullCounts, PullReport, Rollout, RolloutAgent,
+    RolloutCounts, RolloutState,
+};
 pub use origins::{Assignment, Assignments, LeaseGranted, OriginLease, OriginStatus, Origins};
 pub use pulls::{Pull, PullState, Pulls, Source, StartPull};
 use serde::{Deserialize, Serialize};

@@ -5,11 +5,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod agent_id;
 pub mod announce;
 pub mod api;
 pub mod bencode;
 mod file_path;
 mod info_hash;
+mod line;
 pub mod magnet;
 pub mod metainfo;
 mod peer_id;
@@ -20,8 +22,10 @@ mod reference;
 pub mod scrape;
 pub mod udp;
 
+pub use agent_id::{AgentId, AgentIdError};
 pub use file_path::{FilePath, FilePathError};
 pub use info_hash::{InfoHash, InfoHashError};
+pub use line::{Line, LineError};
 pub use magnet::Magnet;
 pub use metainfo::{Metainfo, MetainfoError};
 pub use peer_id::PeerId;

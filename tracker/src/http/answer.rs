@@ -6,7 +6,7 @@ use warp::{
     reply::Response,
 };
 
-use crate::index::IndexError;
+use crate::{agents::AgentsError, index::IndexError};
 
 /// A request that is not answered with what it asks for.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,16 @@ impl From<IndexError> for ApiError {
             IndexError::Sqlite(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index_failed"),
             IndexError::Starting { .. } => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
             IndexError::Closed => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<AgentsError> for ApiError {
+    fn from(error: AgentsError) -> Self {
+        let (status, code) = match &error {
+            AgentsError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
+            AgentsError::Full(_) | AgentsError::Memory(_) => (StatusCode::SERVICE_UNAVAILABLE, "full"),
         };
         Self::new(status, code, error.to_string())
     }

@@ -56,8 +56,16 @@ impl Call {
     /// # Errors
     /// When it is too long, too slow, or something else, and when it is not called JSON.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, ApiError> {
+        self.json_within(JSON_LIMIT).await
+    }
+
+    /// The same, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As those of [`Call::json`].
+    pub async fn json_within<T: DeserializeOwned>(self, limit: usize) -> Result<T, ApiError> {
         self.expect_json()?;
-        let bytes = self.bytes(JSON_LIMIT).await?;
+        let bytes = self.bytes(limit).await?;
         serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
     }

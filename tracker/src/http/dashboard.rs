@@ -2,7 +2,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nova_protocol::{
     Magnet,
-    api::{OriginStatus, TagVersion, TorrentStatus},
+    api::{AgentPage, OriginStatus, TagVersion, TorrentStatus},
 };
 use warp::http::{HeaderValue, StatusCode, header};
 
@@ -19,20 +19,25 @@ const STYLE: &str = include_str!("dashboard.css");
 /// Tags on a page.
 const PAGE: usize = 100;
 
-/// What there is, for a browser: tags with their `.torrent` and magnet link, and origins.
+/// Agents that are shown; `/v1/agents` has all of them.
+const AGENTS: usize = 50;
+
+/// What there is, for a browser: tags with their `.torrent` and magnet link, origins, and agents.
 pub async fn show(face: &Face, call: &Call) -> Answer {
     let index = face.tracker.index();
     let page = index.tags(String::new(), call.parameter("after")?, PAGE).await?;
     let announce = announce_url(face, call);
+    let agents_with = face.tracker.agents_with().await?;
     let mut tags = String::new();
     for tag in &page.tags {
         // A torrent may have gone since the page was read.
         if let Ok(torrent) = face.tracker.torrent(tag.info_hash).await {
-            tags.push_str(&tag_row(tag, &torrent, &announce));
+            let agents = agents_with.get(&tag.info_hash).copied().unwrap_or(0);
+            tags.push_str(&tag_row(tag, &torrent, agents, &announce));
         }
     }
     if tags.is_empty() {
-        tags.push_str("<tr><td colspan=7>Nothing here yet: <code>nova-cli push PATH NAME:TAG</code>");
+        tags.push_str("<tr><td colspan=8>Nothing here yet: <code>nova-cli push PATH NAME:TAG</code>");
     }
     let more = page.next.map(|after| {
         let mut query = String::new();
@@ -40,15 +45,16 @@ pub async fn show(face: &Face, call: &Call) -> Answer {
         format!("<p><a href=\"/?after={query}\">More tags</a></p>")
     });
     let origins: String = face.tracker.origins(Instant::now()).await?.iter().map(origin_row).collect();
+    let agents = agents(&face.tracker.agent_page(None, AGENTS, Instant::now()), call);
     let swarms = face.tracker.swarms();
     let html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>nova</title><style>{STYLE}</style>\
          <h1>nova</h1><p>{} swarms, {} peers. Announce URL: <code>{}</code></p>\
          <h2>Tags</h2><table><tr><th>Reference<th class=number>Version<th class=number>Size<th class=number>Replicas\
-         <th class=number>Seeders<th class=number>Leechers<th>Moved{tags}</table>{}\
+         <th class=number>Agents<th class=number>Seeders<th class=number>Leechers<th>Moved{tags}</table>{}\
          <h2>Origins</h2><table><tr><th>Id<th>State<th>Address<th class=number>Complete<th class=number>Assigned\
-         <th class=number>Free{origins}</table></html>\n",
+         <th class=number>Free{origins}</table>{agents}</html>\n",
         swarms.swarms(),
         swarms.crowd().total(),
         escape(&announce),
@@ -60,7 +66,7 @@ pub async fn show(face: &Face, call: &Call) -> Answer {
     Ok(response)
 }
 
-fn tag_row(tag: &TagVersion, torrent: &TorrentStatus, announce: &str) -> String {
+fn tag_row(tag: &TagVersion, torrent: &TorrentStatus, agents: u64, announce: &str) -> String {
     let info_hash = tag.info_hash;
     let name = Some(torrent.name.clone());
     let magnet = Magnet { info_hash, name, trackers: vec![announce.to_owned()] };
@@ -71,7 +77,8 @@ fn tag_row(tag: &TagVersion, torrent: &TorrentStatus, announce: &str) -> String 
     };
     format!(
         "<tr><td>{} <a href=\"/v1/torrents/{info_hash}.torrent\">.torrent</a>{magnet}<br><code>{info_hash}</code>\
-         <td class=number>{}<td class=number>{}<td class=number>{} of {}<td class=number>{}<td class=number>{}<td>{}",
+         <td class=number>{}<td class=number>{}<td class=number>{} of {}<td class=number>{agents}<td class=number>{}\
+         <td class=number>{}<td>{}",
         escape(&tag.reference.to_string()),
         tag.version,
         size(tag.length),
@@ -94,6 +101,36 @@ fn origin_row(origin: &OriginStatus) -> String {
         origin.complete,
         origin.assigned,
         size(origin.lease.free_bytes),
+    )
+}
+
+/// The agents' section, when there are any.
+fn agents(page: &AgentPage, call: &Call) -> String {
+    if page.live == 0 {
+        return String::new();
+    }
+    let rows = page.agents.iter().map(|agent| {
+        format!(
+            "<tr><td>{}<td>{}<td><span class=live>live</span>, {}<td>{}<td class=number>{}<td class=number>{}\
+             <td class=number>{}",
+            agent.id,
+            escape(agent.host.as_str()),
+            ago(agent.renewed_at),
+            call.vantage.seen(agent.peer_addr),
+            agent.pulls.complete,
+            agent.pulls.fetching,
+            agent.pulls.failed,
+        )
+    });
+    let more = page.next.as_ref().map(|after| {
+        let rest = page.live - page.agents.len() as u64;
+        format!("<p><a href=\"/v1/agents?after={after}\">{rest} more</a></p>")
+    });
+    format!(
+        "<h2>Agents</h2><table><tr><th>Id<th>Host<th>State<th>Address<th class=number>Complete\
+         <th class=number>Fetching<th class=number>Failed{}</table>{}",
+        rows.collect::<String>(),
+        more.unwrap_or_default()
     )
 }
 

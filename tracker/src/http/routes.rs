@@ -8,7 +8,7 @@ use warp::{
 };
 
 use super::{
-    Face,
+    Face, agents,
     answer::{Answer, ApiError},
     call::{self, Call, info_hash, reference},
     dashboard, health, origins, stream, tags, torrents,
@@ -65,6 +65,12 @@ async fn route(face: &Face, call: Call) -> Answer {
         ("GET", ["v1", "origins", id, "assignments"]) => origins::assignments(face, id, &call).await,
         ("PUT", ["v1", "origins", id, "replicas", hash]) => origins::report(face, id, info_hash(hash)?, call).await,
 
+        ("GET", ["v1", "agents"]) => agents::list(face, &call),
+        ("GET", ["v1", "agents", id]) => agents::show(face, &agents::id(id)?, &call),
+        ("PUT", ["v1", "agents", id]) => agents::renew(face, agents::id(id)?, call).await,
+        ("DELETE", ["v1", "agents", id]) => agents::end(face, &agents::id(id)?),
+        ("GET", ["v1", "rollout", tag @ ..]) => agents::rollout(face, reference(tag)?, &call).await,
+
         (_, path) => Err(allowed(path)
             .map_or_else(|| ApiError::no_such_path(&call.path), |allow| ApiError::method(&call.method, allow))),
     }
@@ -73,12 +79,12 @@ async fn route(face: &Face, call: Call) -> Answer {
 /// The methods of the paths above, for those who come with another.
 fn allowed(path: &[&str]) -> Option<&'static str> {
     match path {
-        ["v1", "tags", _, ..] | ["v1", "torrents", _] => Some("GET, PUT, DELETE"),
+        ["v1", "tags", _, ..] | ["v1", "torrents" | "agents", _] => Some("GET, PUT, DELETE"),
         ["v1", "rollback", _, ..] => Some("POST"),
         ["v1", "origins", _] | ["v1", "origins", _, "replicas", _] => Some("PUT"),
         ["" | "health" | "readiness" | "metrics"]
-        | ["v1", "events" | "tags" | "origins"]
-        | ["v1", "history", _, ..]
+        | ["v1", "events" | "tags" | "origins" | "agents"]
+        | ["v1", "history" | "rollout", _, ..]
         | ["v1", "torrents", _, "peers"]
         | ["v1", "origins", _, "assignments"] => Some("GET"),
         _ => None,

@@ -124,6 +124,6 @@ impl Tracker {
 }
 
 /// Unix seconds at a time that is `ago` past.
-fn unix_time(ago: Duration) -> u64 {
+pub(super) fn unix_time(ago: Duration) -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago).as_secs()
 }
