@@ -1,5 +1,6 @@
 //! An agent: pulls for every user of a host, once, and goes on seeding.
 
+mod access;
 mod config;
 mod pulls;
 mod routes;
@@ -10,16 +11,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use access::AccessError;
+use access::Guard;
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_FILE, Flags};
 use nova_protocol::InfoHash;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     data_dir::DataDir,
     fetch::{self, Fetcher},
-    http, peer_id,
+    http,
+    listen::Listener,
+    peer_id,
     store::{Entry, Store},
     tracker::TrackerClient,
 };
@@ -28,7 +32,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Listeners {
     /// For pulls of this host.
-    pub http: TcpListener,
+    pub http: Listener,
+    guard: Guard,
 }
 
 /// An agent at work.
@@ -54,10 +59,13 @@ impl Listeners {
     /// Binds what `config` says.
     ///
     /// # Errors
-    /// The address that cannot be bound, with its setting's name.
+    /// [`AccessError`]; the address that cannot be bound, with its setting's name.
     pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let http = TcpListener::bind(config.http_listen).await;
-        Ok(Self { http: http.with_context(|| format!("cannot listen on http_listen, {}", config.http_listen))? })
+        let guard = Guard::new(&config.http_listen, config.token()?)?;
+        let permissions = config.permissions().context("socket_group")?;
+        let http = config.http_listen.bind(&permissions).await;
+        let http = http.with_context(|| format!("cannot listen on http_listen, {}", config.http_listen))?;
+        Ok(Self { http, guard })
     }
 }
 
@@ -82,10 +90,9 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         changing: tokio::sync::Mutex::default(),
         shutdown,
     });
-    tracing::info!(http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
+    tracing::info!(http = %listeners.http.at()?, peers = %agent.fetcher.addr(), "agent is up");
     agent.resume().await;
-    let is_local = listeners.http.local_addr()?.ip().is_loopback();
-    http::serve(listeners.http, routes::routes(&agent, is_local), agent.shutdown.clone()).await;
+    http::serve(listeners.http, routes::routes(&agent, listeners.guard), agent.shutdown.clone()).await;
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");

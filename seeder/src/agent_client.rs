@@ -9,6 +9,7 @@ use reqwest::{Method, Url, header::CONTENT_TYPE};
 use crate::{
     fetch::METADATA_WITHIN,
     service::{ANSWER_WITHIN, Service, ServiceError},
+    token::Token,
 };
 
 /// The content type of a `.torrent`.
@@ -23,12 +24,18 @@ pub struct AgentClient {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl AgentClient {
-    /// A client of the agent at `url`; `HOST:PORT` stands for `http://HOST:PORT`.
+    /// A client of the agent at `url`; `HOST:PORT` stands for `http://HOST:PORT`, and `unix:/PATH` is a socket.
     ///
     /// # Errors
     /// [`ServiceError::Url`].
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self { service: Service::new("agent", "--agent, --agent-server-port", url)? })
+    }
+
+    /// The same, which says the agent's token.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { service: self.service.with_token(token) }
     }
 
     /// Where the agent is.

@@ -9,9 +9,10 @@ use hyper_util::{
 };
 use nova_protocol::api::{ErrorBody, ErrorDetail};
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, http::StatusCode, reply::Response};
+
+use crate::listen::Listener;
 
 /// How long a client may take to send the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
@@ -23,7 +24,12 @@ const FINISH_WITHIN: Duration = Duration::from_secs(3);
 pub(crate) struct Refusal(pub StatusCode, pub &'static str, pub String);
 
 /// Serves `routes` until `shutdown`; requests under way are finished.
-pub(crate) async fn serve(listener: TcpListener, routes: BoxedFilter<(Response,)>, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: impl Into<Listener>,
+    routes: BoxedFilter<(Response,)>,
+    shutdown: CancellationToken,
+) {
+    let listener = listener.into();
     let service = TowerToHyperService::new(warp::service(routes.recover(recover)));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
@@ -35,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: BoxedFilter<(Response,)
         };
         match accepted {
             Ok(_) if under_way.count() >= CONNECTIONS => {}
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let connection = under_way.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fetch::{Limits, Window},
+    listen::{GroupError, Listen, Mode, Permissions},
     settings::{self, SettingsError},
+    token::{Token, TokenError, TokenText},
 };
 
 /// The commented file of defaults.
@@ -25,7 +27,15 @@ pub struct Config {
     /// Where peers dial.
     pub peers_listen: SocketAddr,
     /// Where pulls of this host are taken.
-    pub http_listen: SocketAddr,
+    pub http_listen: Listen,
+    /// Who may connect, when that is a unix socket.
+    pub socket_mode: Mode,
+    /// The group of that socket, by name or number; that of the process when empty.
+    pub socket_group: String,
+    /// What must be said to ask for anything but health; nothing when empty.
+    pub token: TokenText,
+    /// A file with the token, in place of `token`.
+    pub token_file: PathBuf,
     /// Requests in flight to each peer, of 16 KiB each; 0 for as many as the round trip needs.
     pub request_window: usize,
     /// Peers of one torrent at once.
@@ -42,7 +52,11 @@ impl Default for Config {
             tracker: "http://127.0.0.1:15004".to_owned(),
             data_dir: PathBuf::from("data/agent"),
             peers_listen: SocketAddr::from(([0, 0, 0, 0], 16001)),
-            http_listen: SocketAddr::from(([127, 0, 0, 1], 16002)),
+            http_listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 16002))),
+            socket_mode: Mode::OWNER_AND_GROUP,
+            socket_group: String::new(),
+            token: TokenText::default(),
+            token_file: PathBuf::new(),
             request_window: 0,
             peers_max: 128,
             upload_limit: 0,
@@ -82,10 +96,10 @@ pub struct Flags {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peers_listen: Option<SocketAddr>,
-    /// Where pulls of this host are taken [default: 127.0.0.1:16002].
+    /// Where pulls of this host are taken: ADDRESS:PORT, or unix:/PATH for a socket [default: 127.0.0.1:16002].
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_listen: Option<SocketAddr>,
+    pub http_listen: Option<Listen>,
 }
 
 impl Config {
@@ -95,6 +109,14 @@ impl Config {
     /// [`SettingsError`].
     pub fn load(flags: &Flags) -> Result<Self, SettingsError> {
         settings::load(flags.config.as_deref(), "NOVA_AGENT_", flags)
+    }
+
+    pub(super) fn token(&self) -> Result<Option<Token>, TokenError> {
+        Token::of_settings("token", &self.token, &self.token_file)
+    }
+
+    pub(super) fn permissions(&self) -> Result<Permissions, GroupError> {
+        Permissions::new(self.socket_mode, &self.socket_group)
     }
 
     pub(super) fn request_window(&self) -> Window {

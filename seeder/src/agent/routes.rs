@@ -1,6 +1,6 @@
 //! The HTTP face of an agent.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use nova_protocol::{
@@ -11,15 +11,11 @@ use nova_protocol::{
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HOST},
-        uri::Authority,
-    },
+    http::{StatusCode, header::CONTENT_TYPE},
     reply::Response,
 };
 
-use super::{Agent, pulls::StartError};
+use super::{Agent, access::Guard, pulls::StartError};
 use crate::{
     agent_client::TORRENT,
     fetch::{FetchError, ReserveError},
@@ -39,9 +35,8 @@ const JSON: &str = "application/json";
 /// GET    /health /readiness /metrics
 /// ```
 ///
-/// `is_local` says that only this host reaches the agent. Then a request that was meant for another host is refused:
-/// a web page whose name was made to lead here must not drive the agent.
-pub(super) fn routes(agent: &Arc<Agent>, is_local: bool) -> BoxedFilter<(Response,)> {
+/// `guard` is asked first.
+pub(super) fn routes(agent: &Arc<Agent>, guard: Guard) -> BoxedFilter<(Response,)> {
     let with_agent = {
         let agent = agent.clone();
         warp::any().map(move || agent.clone())
@@ -68,21 +63,7 @@ pub(super) fn routes(agent: &Arc<Agent>, is_local: bool) -> BoxedFilter<(Respons
         .map(|agent: Arc<Agent>| metrics(&agent).into_response());
     let api = list.or(start).unify().or(get).unify().or(remove).unify();
     let all = api.or(health).unify().or(readiness).unify().or(metrics).unify();
-    let for_others = warp::header::<Authority>(HOST.as_str())
-        .and_then(move |host: Authority| async move {
-            if is_local && !is_loopback(host.host()) { Ok(()) } else { Err(warp::reject::not_found()) }
-        })
-        .untuple_one()
-        .map(|| {
-            Refusal(StatusCode::FORBIDDEN, "forbidden", "this agent serves its own host alone".to_owned())
-                .into_response()
-        });
-    for_others.or(all).unify().boxed()
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    guard.refuse().or(all).unify().boxed()
 }
 
 async fn start(agent: &Arc<Agent>, kind: Option<&str>, body: &[u8]) -> Result<Pull, Refusal> {
