@@ -131,7 +131,7 @@ async fn status_of_nothing_is_exit_code_1() {
 #[tokio::test]
 async fn a_wrong_command_line_is_exit_code_2() {
     let directory = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 13] = [
         &[],
         &["pushh"],
         &["push"],
@@ -141,6 +141,10 @@ async fn a_wrong_command_line_is_exit_code_2() {
         &["push", "x", "a:v1", "--tag=v2"],
         &["pull", "a b"],
         &["history", "../x"],
+        &["limits", "--upload=1k"],
+        &["limits", "--upload=fast"],
+        &["limits", "--peers=5"],
+        &["limits", "--reset", "--upload=1M"],
     ];
     for arguments in wrong {
         let ran = nova(directory.path(), arguments).await;
@@ -163,7 +167,7 @@ async fn a_wrong_setting_is_named() {
 #[tokio::test]
 async fn every_command_has_examples_in_its_help() {
     let directory = tempfile::tempdir().unwrap();
-    let commands = "push pull tags history rollback rm inspect verify create status up demo completions";
+    let commands = "push pull tags history rollback rm inspect verify create status limits up demo completions";
     for command in commands.split(' ') {
         let help = nova(directory.path(), &[command, "--help"]).await;
         assert_eq!((help.exit, help.stderr.as_str()), (Exit::Done, ""));

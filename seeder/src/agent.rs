@@ -2,8 +2,10 @@
 
 mod access;
 mod config;
+mod limits;
 mod pulls;
 mod routes;
+mod schedule;
 
 use std::{
     collections::HashMap,
@@ -15,7 +17,9 @@ pub use access::AccessError;
 use access::Guard;
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_FILE, Flags};
+use limits::Limits;
 use nova_protocol::InfoHash;
+pub use schedule::{Clock, Window, WindowError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -41,6 +45,7 @@ struct Agent {
     tracker: TrackerClient,
     store: Store,
     fetcher: Fetcher,
+    limits: Limits,
     torrents: Mutex<HashMap<InfoHash, Torrent>>,
     /// Held while a torrent is added or removed: those who ask for the same one at once must not undo each other.
     changing: tokio::sync::Mutex<()>,
@@ -86,13 +91,16 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         tracker: TrackerClient::new(&config.tracker)?,
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
+        limits: Limits::new(&config),
         torrents: Mutex::default(),
         changing: tokio::sync::Mutex::default(),
         shutdown,
     });
     tracing::info!(http = %listeners.http.at()?, peers = %agent.fetcher.addr(), "agent is up");
+    let limits = tokio::spawn(agent.clone().keep_limits());
     agent.resume().await;
     http::serve(listeners.http, routes::routes(&agent, listeners.guard), agent.shutdown.clone()).await;
+    limits.await?;
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");

@@ -2,9 +2,10 @@
 
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Pull, Pulls, StartPull},
+    api::{Limits, Pull, PullLimits, Pulls, SetLimits, SetPullLimits, StartPull},
 };
 use reqwest::{Method, Url, header::CONTENT_TYPE};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     fetch::METADATA_WITHIN,
@@ -75,6 +76,35 @@ impl AgentClient {
     pub async fn metainfo(&self, info_hash: InfoHash) -> Result<Metainfo> {
         let request = self.service.request(Method::GET, &["v1", "pulls", &format!("{info_hash}.torrent")]);
         self.service.metainfo(request, info_hash).await
+    }
+
+    /// The limits of the agent's host.
+    pub async fn limits(&self) -> Result<Limits> {
+        self.service.json(self.service.request(Method::GET, &["v1", "limits"])).await
+    }
+
+    /// Sets limits of the host by hand; with `None` its schedule and settings hold again.
+    pub async fn set_limits(&self, set: Option<&SetLimits>) -> Result<Limits> {
+        self.set(&["v1", "limits"], set).await
+    }
+
+    /// The limits of a pull.
+    pub async fn pull_limits(&self, info_hash: InfoHash) -> Result<PullLimits> {
+        let path = ["v1", "pulls", &info_hash.to_string(), "limits"];
+        self.service.json(self.service.request(Method::GET, &path)).await
+    }
+
+    /// Sets limits of a pull by hand; with `None` the agent's settings hold again.
+    pub async fn set_pull_limits(&self, info_hash: InfoHash, set: Option<&SetPullLimits>) -> Result<PullLimits> {
+        self.set(&["v1", "pulls", &info_hash.to_string(), "limits"], set).await
+    }
+
+    async fn set<T: DeserializeOwned>(&self, path: &[&str], set: Option<&impl Serialize>) -> Result<T> {
+        let request = match set {
+            Some(set) => self.service.request(Method::PUT, path).json(set),
+            None => self.service.request(Method::DELETE, path),
+        };
+        self.service.json(request).await
     }
 
     /// Stops a pull, and removes what it fetched.

@@ -4,6 +4,7 @@
 
 mod attendance;
 mod introduce;
+mod limits;
 mod reserve;
 mod status;
 mod waker;
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use attendance::Attendance;
 use introduce::Introductions;
+use limits::TorrentsLimits;
+pub use limits::{Limits, TorrentLimits};
 pub use reserve::ReserveError;
 pub use status::{State, Status};
 pub use window::Window;
@@ -50,17 +53,6 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// What a session may use.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    /// Bytes that leave in a second.
-    pub upload: Option<std::num::NonZeroU32>,
-    /// Bytes that come in a second.
-    pub download: Option<std::num::NonZeroU32>,
-    /// Peers of one torrent at once.
-    pub peers: Option<usize>,
-}
-
 /// A librqbit session. Cheap to clone; ends with the token that it was started with.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -70,6 +62,7 @@ pub struct Fetcher {
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
     introductions: Introductions,
     request_window: Window,
+    torrents_limits: TorrentsLimits,
     shutdown: CancellationToken,
 }
 
@@ -110,11 +103,13 @@ impl Fetcher {
             let _none_at_the_first_start = std::fs::remove_file(folder.join("session.json"));
         }
         let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
+        let torrents_limits = TorrentsLimits::new(options.limits.torrent, options.state.clone());
         let settings = session_options(options, addr, peer_id, shutdown.clone());
         let session = Session::new_with_opts(PathBuf::new(), settings).await;
         let session = session.map_err(|error| failed(format!("{error:#}")))?;
         let announcer = Announcer::new(peer_id, addr.port());
-        Ok(Self { session, announcer, addr, added: Arc::default(), introductions, request_window, shutdown })
+        let added = Arc::default();
+        Ok(Self { session, announcer, addr, added, introductions, request_window, torrents_limits, shutdown })
     }
 
     /// Where peers may dial.
@@ -141,6 +136,8 @@ impl Fetcher {
                 overwrite: true,
                 output_folder: Some(output_folder.to_owned()),
                 peer_opts: Some(peers),
+                ratelimits: self.torrents_limits.rates(info_hash),
+                peer_limit: self.torrents_limits.peers(info_hash),
                 ..AddTorrentOptions::default()
             };
             let trackers = self.trackers(metainfo);
@@ -191,6 +188,9 @@ impl Fetcher {
 
     /// How a torrent is doing, if it is in the session.
     pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
+        if let Some(status) = self.torrents_limits.meanwhile(info_hash) {
+            return Some(status);
+        }
         if let Some(torrent) = self.torrent(info_hash) {
             return Some(status::status(&torrent));
         }
@@ -270,8 +270,10 @@ fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown
             ..ListenerOptions::default()
         }),
         cancellation_token: Some(shutdown),
-        ratelimits: LimitsConfig { upload_bps: options.limits.upload, download_bps: options.limits.download },
-        peer_limit: options.limits.peers,
+        ratelimits: LimitsConfig {
+            upload_bps: options.limits.upload.get(),
+            download_bps: options.limits.download.get(),
+        },
         client_name_and_version: Some(concat!("nova ", env!("CARGO_PKG_VERSION")).to_owned()),
         ..SessionOptions::default()
     }

@@ -92,12 +92,13 @@ impl Reply for Refusal {
 async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     let refusal = if rejection.is_not_found() {
         Refusal::not_found("there is nothing at this path")
-    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        Refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has other methods".to_owned())
     } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
         Refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large".to_owned())
     } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
         Refusal(StatusCode::LENGTH_REQUIRED, "length_required", "the body needs a Content-Length".to_owned())
+    // Every other route of the same path says this too, so it comes last.
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        Refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has other methods".to_owned())
     } else {
         Refusal::bad_request(format!("{rejection:?}"))
     };

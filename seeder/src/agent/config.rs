@@ -1,10 +1,12 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
+use nova_protocol::Rate;
 use serde::{Deserialize, Serialize};
 
+use super::schedule::{Clock, Window};
 use crate::{
-    fetch::{Limits, Window},
+    fetch::{self, Limits, TorrentLimits},
     listen::{GroupError, Listen, Mode, Permissions},
     settings::{self, SettingsError},
     token::{Token, TokenError, TokenText},
@@ -39,11 +41,19 @@ pub struct Config {
     /// Requests in flight to each peer, of 16 KiB each; 0 for as many as the round trip needs.
     pub request_window: usize,
     /// Peers of one torrent at once.
-    pub peers_max: usize,
-    /// Bytes of content that leave in a second; 0 for no limit.
-    pub upload_limit: u32,
-    /// Bytes of content that come in a second; 0 for no limit.
-    pub download_limit: u32,
+    pub peers_max: NonZeroU32,
+    /// Bytes of content that leave in a second, all torrents together; 0 for no limit.
+    pub upload_limit: Rate,
+    /// Bytes of content that come in a second, all torrents together; 0 for no limit.
+    pub download_limit: Rate,
+    /// Bytes of content of one torrent that leave in a second; 0 for no limit.
+    pub torrent_upload_limit: Rate,
+    /// Bytes of content of one torrent that come in a second; 0 for no limit.
+    pub torrent_download_limit: Rate,
+    /// What the times of the schedule mean.
+    pub schedule_clock: Clock,
+    /// Limits of all torrents together by the time of day; the first window that matches holds.
+    pub schedule: Vec<Window>,
 }
 
 impl Default for Config {
@@ -58,9 +68,13 @@ impl Default for Config {
             token: TokenText::default(),
             token_file: PathBuf::new(),
             request_window: 0,
-            peers_max: 128,
-            upload_limit: 0,
-            download_limit: 0,
+            peers_max: NonZeroU32::new(128).expect("not zero"),
+            upload_limit: Rate::UNLIMITED,
+            download_limit: Rate::UNLIMITED,
+            torrent_upload_limit: Rate::UNLIMITED,
+            torrent_download_limit: Rate::UNLIMITED,
+            schedule_clock: Clock::Local,
+            schedule: Vec::new(),
         }
     }
 }
@@ -119,15 +133,22 @@ impl Config {
         Permissions::new(self.socket_mode, &self.socket_group)
     }
 
-    pub(super) fn request_window(&self) -> Window {
-        if self.request_window == 0 { Window::AtLeast(LEAST_WINDOW) } else { Window::Fixed(self.request_window) }
+    pub(super) fn request_window(&self) -> fetch::Window {
+        match self.request_window {
+            0 => fetch::Window::AtLeast(LEAST_WINDOW),
+            requests => fetch::Window::Fixed(requests),
+        }
     }
 
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            upload: NonZeroU32::new(self.upload_limit),
-            download: NonZeroU32::new(self.download_limit),
-            peers: Some(self.peers_max),
+            upload: self.upload_limit,
+            download: self.download_limit,
+            torrent: TorrentLimits {
+                upload: self.torrent_upload_limit,
+                download: self.torrent_download_limit,
+                peers: Some(self.peers_max),
+            },
         }
     }
 }

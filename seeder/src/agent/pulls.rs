@@ -79,6 +79,7 @@ impl Agent {
         let _changing = self.changing.lock().await;
         let was_there = self.torrents().remove(&info_hash).is_some();
         self.fetcher.remove(info_hash).await;
+        self.fetcher.forget_limits(info_hash);
         self.store.remove(info_hash)?;
         Ok(was_there)
     }

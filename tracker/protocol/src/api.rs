@@ -3,11 +3,13 @@
 //! Times are Unix seconds, sizes are bytes, info hashes are 40 hexadecimal digits. Unknown fields in a request are
 //! errors; unknown fields in an answer are ignored, so that a newer server can say more.
 
+mod limits;
 mod origins;
 mod pulls;
 mod tags;
 mod torrents;
 
+pub use limits::{Limits, LimitsSetBy, PullLimits, SetLimits, SetPullLimits};
 pub use origins::{Assignment, Assignments, LeaseGranted, OriginLease, OriginStatus, Origins};
 pub use pulls::{Pull, PullState, Pulls, Source, StartPull};
 use serde::{Deserialize, Serialize};
