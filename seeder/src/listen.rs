@@ -5,6 +5,7 @@ mod socket;
 use std::{fmt, io, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+pub(crate) use socket::text_or_number;
 pub use socket::{GroupError, Mode, ModeError, Permissions, Socket, SocketError};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_util::either::Either;

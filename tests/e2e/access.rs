@@ -60,7 +60,7 @@ fn an_agent_on_a_socket_takes_pulls_from_those_who_may_write_to_it() {
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
     assert_eq!(mode(&path), 0o660);
     let pulled = cli(&stack, "", "", &["pull", "demo", "--agent", &at, "-d", "out", "--json"]).success().json();
-    assert_eq!(pulled["agent"], true, "{pulled}");
+    assert_eq!(pulled["through"], "agent", "{pulled}");
     assert_same(&tree, &stack.path("out/demo"));
     let status = cli(&stack, &at, "", &["status"]).success().stdout;
     assert!(status.contains(&format!("{at}  ready")), "{status}");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::{Clock, Window};
 use crate::{
     fetch::{self, Limits, TorrentLimits},
-    listen::{GroupError, Listen, Mode, Permissions},
+    listen::{GroupError, Listen, Mode, Permissions, text_or_number},
     settings::{self, SettingsError},
     token::{Token, TokenError, TokenText},
 };
@@ -33,6 +33,7 @@ pub struct Config {
     /// Who may connect, when that is a unix socket.
     pub socket_mode: Mode,
     /// The group of that socket, by name or number; that of the process when empty.
+    #[serde(deserialize_with = "text_or_number")]
     pub socket_group: String,
     /// What must be said to ask for anything but health; nothing when empty.
     pub token: TokenText,

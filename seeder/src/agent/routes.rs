@@ -166,9 +166,12 @@ fn metainfo(agent: &Agent, name: &str) -> Response {
     }
 }
 
-async fn set_pull_limits(agent: &Agent, name: &str, set: Option<SetPullLimits>) -> Result<PullLimits, Refusal> {
+async fn set_pull_limits(agent: &Arc<Agent>, name: &str, set: Option<SetPullLimits>) -> Result<PullLimits, Refusal> {
     let info_hash = known(name)?;
-    let set = agent.set_pull_limits(info_hash, set).await;
+    // Nobody may wait for the answer any more, and half of this would leave the torrent out of the session.
+    let agent = agent.clone();
+    let set = tokio::spawn(async move { agent.set_pull_limits(info_hash, set).await }).await;
+    let set = set.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     set.map_err(|error| refusal(&error.into()))?.ok_or_else(|| unknown(info_hash))
 }
 

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Who may connect to a socket: whoever may write to its file.
@@ -20,8 +20,8 @@ pub struct Permissions {
 }
 
 /// The permission bits of a socket, written in octal: `0660`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
 pub struct Mode(u32);
 
 /// Not the mode of a socket.
@@ -98,12 +98,24 @@ impl FromStr for Mode {
     }
 }
 
-impl TryFrom<String> for Mode {
-    type Error = ModeError;
-
-    fn try_from(text: String) -> Result<Self, ModeError> {
-        text.parse()
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_or_number(deserializer)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// Reads text that may look like a number: in the environment there are no quotes to tell `660` from `"660"`.
+pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Number(u32),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Number(number) => number.to_string(),
+    })
 }
 
 impl From<Mode> for String {
@@ -239,6 +251,9 @@ mod tests {
     #[test]
     fn modes_are_octal_and_groups_exist() {
         assert_eq!(["0660", "600"].map(|text| String::from(text.parse::<Mode>().unwrap())), ["0660", "0600"]);
+        for written in [r#""0660""#, r#""660""#, "660"] {
+            assert_eq!(serde_json::from_str::<Mode>(written).unwrap(), Mode::OWNER_AND_GROUP, "{written}");
+        }
         for text in ["", "66", "rw", "0888", "1777", "+660", "00660"] {
             assert!(text.parse::<Mode>().is_err(), "{text}");
         }
