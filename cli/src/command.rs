@@ -5,6 +5,7 @@ mod create;
 mod demo;
 mod history;
 mod inspect;
+mod limits;
 mod pull;
 mod push;
 mod rm;
@@ -34,6 +35,7 @@ pub enum Command {
     Verify(verify::Verify),
     Create(create::Create),
     Status(status::Status),
+    Limits(limits::Limits),
     Up(up::Up),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -54,6 +56,7 @@ impl Command {
             Self::Verify(verify) => Box::pin(verify.run(context)).await,
             Self::Create(create) => create.run(context).await,
             Self::Status(status) => status.run(context).await,
+            Self::Limits(limits) => limits.run(context).await,
             Self::Up(up) => Box::pin(up.run(context)).await,
             Self::Demo(demo) => Box::pin(demo.run(context)).await,
             Self::Completions(completions) => completions.run(context),

@@ -1,12 +1,16 @@
 //! What the commands can be told once for all: built-in defaults, then a file, then `NOVA_CLI_*`, then flags.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use figment::{
     Figment, Profile,
-    providers::{Format, Serialized, Toml},
+    providers::Serialized,
     value::{Dict, Value},
+};
+use nova_seeder::{
+    settings,
+    token::{Token, TokenError, TokenText},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +29,10 @@ pub struct Config {
     pub tracker: String,
     /// The agent of this host.
     pub agent: String,
+    /// The token of that agent; none when empty.
+    pub agent_token: TokenText,
+    /// A file with that token, in place of `agent_token`.
+    pub agent_token_file: PathBuf,
     /// Where a push, or a pull without an agent, listens for peers.
     pub listen: SocketAddr,
     /// What histories say of who pushed; empty for user@host.
@@ -36,6 +44,8 @@ impl Default for Config {
         Self {
             tracker: "http://127.0.0.1:15004".to_owned(),
             agent: "http://127.0.0.1:16002".to_owned(),
+            agent_token: TokenText::default(),
+            agent_token_file: PathBuf::new(),
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             pusher: String::new(),
         }
@@ -50,9 +60,7 @@ impl Config {
         if let Some(file) = file {
             let text = std::fs::read_to_string(env.path(&file));
             let text = text.with_context(|| format!("cannot read the settings in {}", file.display()))?;
-            let settings: Dict = Figment::from(Toml::string(&text))
-                .extract()
-                .with_context(|| format!("{} is not a file of settings", file.display()))?;
+            let settings = settings::parse(&file, &text)?;
             layers = layers.merge(Serialized::from(settings, Profile::Default));
         }
         layers = layers.merge(Serialized::from(of_variables(env), Profile::Default));
@@ -60,6 +68,11 @@ impl Config {
             layers = layers.merge(Serialized::default("tracker", tracker));
         }
         layers.extract().context("bad setting, in the file of settings or in NOVA_CLI_*")
+    }
+
+    /// The token of the agent, if there is one.
+    pub(crate) fn agent_token(&self) -> Result<Option<Token>, TokenError> {
+        Token::of_settings("agent_token", &self.agent_token, &self.agent_token_file)
     }
 }
 
@@ -72,6 +85,8 @@ fn of_variables(env: &Env) -> Dict {
 
 #[cfg(test)]
 mod tests {
+    use figment::providers::{Format, Toml};
+
     use super::*;
 
     fn load(file: Option<&str>, variables: &[(&str, &str)], tracker: Option<&str>) -> Result<Config> {

@@ -1,7 +1,7 @@
 use std::{fmt::Display, os::unix::fs::MetadataExt, sync::Arc};
 
-use anyhow::Result;
-use nova_seeder::tracker::TrackerClient;
+use anyhow::{Context as _, Result};
+use nova_seeder::{agent_client::AgentClient, tracker::TrackerClient};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,12 @@ impl Context {
     /// A client of the tracker.
     pub fn tracker(&self) -> Result<TrackerClient> {
         Ok(TrackerClient::new(&self.config.tracker)?)
+    }
+
+    /// A client of the agent at this address, or of that in the settings.
+    pub fn agent(&self, url: Option<&str>) -> Result<AgentClient> {
+        let token = self.config.agent_token().context("the token of the agent")?;
+        Ok(AgentClient::new(url.unwrap_or(&self.config.agent))?.with_token(token))
     }
 
     /// Cancelled when the user wants no more.

@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use nova_seeder::{agent, agent_client::AgentClient, origin, service::ServiceError, tracker::TrackerClient};
+use nova_seeder::{
+    agent, agent_client::AgentClient, listen::Listen, origin, service::ServiceError, tracker::TrackerClient,
+};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +66,7 @@ impl Servers {
     /// Starts an agent; it is ready when this returns.
     pub async fn agent(&mut self, config: agent::Config) -> Result<AgentClient> {
         let listeners = agent::Listeners::bind(&config).await?;
-        let client = AgentClient::new(&reachable(listeners.http.local_addr()?).to_string())?;
+        let client = AgentClient::new(&address(&listeners.http.at()?))?;
         let stop = self.stop_seeders.clone();
         self.tasks.spawn(async move { agent::serve(config, listeners, stop).await.context("the agent") });
         self.until("the agent is ready", async || client.ready().await.is_ok()).await?;
@@ -115,6 +117,13 @@ impl Servers {
 async fn is_live(tracker: &TrackerClient, port: u16) -> Result<bool, ServiceError> {
     let listed = tracker.origins().await?.origins;
     Ok(listed.iter().any(|origin| origin.live && origin.lease.peer_addr.port() == port))
+}
+
+fn address(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(addr) => reachable(*addr).to_string(),
+        Listen::Unix(_) => listen.to_string(),
+    }
 }
 
 /// The address by which this host reaches what listens at `addr`.

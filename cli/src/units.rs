@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use chrono::DateTime;
 use indicatif::HumanBytes;
+use nova_protocol::Rate;
 
 /// `1.20 GiB`.
 pub fn bytes(bytes: u64) -> String {
@@ -51,6 +52,24 @@ pub fn date(unix: u64) -> String {
     time.map_or_else(|| unix.to_string(), |time| time.format("%Y-%m-%d %H:%MZ").to_string())
 }
 
+/// `10.00 MiB/s`, or `no limit`.
+pub fn limit(limit: Rate) -> String {
+    match u32::from(limit) {
+        0 => "no limit".to_owned(),
+        per_second => format!("{}/s", bytes(per_second.into())),
+    }
+}
+
+/// Reads a limit in bytes a second, such as `10M`; `0` and `none` stand for no limit.
+pub fn read_limit(text: &str) -> Result<Rate> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Rate::UNLIMITED);
+    }
+    let bytes = read_bytes(text.trim_end_matches("/s"))?;
+    let bytes = u32::try_from(bytes).with_context(|| format!("{text:?} is too large, expected less than 4GiB"))?;
+    Ok(Rate::try_from(bytes)?)
+}
+
 /// Reads `262144`, `256KiB`, `1MiB`, `2GiB`; `K`, `M` and `G` are the same.
 pub fn read_bytes(text: &str) -> Result<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -76,6 +95,18 @@ mod tests {
         }
         for text in ["", "MiB", "1.5MiB", "-1", "1MB", "99999999999GiB"] {
             assert!(read_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_read_as_they_are_said() {
+        for (text, said) in
+            [("10M", "10.00 MiB/s"), ("16KiB/s", "16.00 KiB/s"), ("0", "no limit"), ("none", "no limit")]
+        {
+            assert_eq!(limit(read_limit(text).unwrap()), said);
+        }
+        for text in ["1", "16383", "4GiB", "10MB", "", "all"] {
+            assert!(read_limit(text).is_err(), "{text}");
         }
     }
 

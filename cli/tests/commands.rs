@@ -138,7 +138,7 @@ async fn status_of_nothing_is_exit_code_1() {
 #[tokio::test]
 async fn a_wrong_command_line_is_exit_code_2() {
     let directory = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 11] = [
+    let wrong: [&[&str]; 15] = [
         &[],
         &["pushh"],
         &["push"],
@@ -150,6 +150,10 @@ async fn a_wrong_command_line_is_exit_code_2() {
         &["history", "../x"],
         &["rollout", "a:b", "--wait=101%"],
         &["rollout", "a:b", "--timeout=5"],
+        &["limits", "--upload=1k"],
+        &["limits", "--upload=fast"],
+        &["limits", "--peers=5"],
+        &["limits", "--reset", "--upload=1M"],
     ];
     for arguments in wrong {
         let ran = nova(directory.path(), arguments).await;
@@ -172,7 +176,7 @@ async fn a_wrong_setting_is_named() {
 #[tokio::test]
 async fn every_command_has_examples_in_its_help() {
     let directory = tempfile::tempdir().unwrap();
-    let commands = "push pull tags history rollback rollout rm inspect verify create status up demo completions";
+    let commands = "push pull tags history rollback rollout rm inspect verify create status limits up demo completions";
     for command in commands.split(' ') {
         let help = nova(directory.path(), &[command, "--help"]).await;
         assert_eq!((help.exit, help.stderr.as_str()), (Exit::Done, ""));

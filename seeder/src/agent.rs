@@ -1,10 +1,13 @@
 //! An agent: pulls for every user of a host, once, and goes on seeding.
 
+mod access;
 mod config;
 mod follow;
 mod lease;
+mod limits;
 mod pulls;
 mod routes;
+mod schedule;
 
 use std::{
     collections::HashMap,
@@ -12,17 +15,24 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use access::AccessError;
+use access::Guard;
 use anyhow::Context as _;
 pub use config::{Config, DEFAULT_FILE, Flags};
 use lease::Refusals;
+use limits::Limits;
 use nova_protocol::{AgentId, InfoHash, Reference};
-use tokio::net::TcpListener;
+pub use schedule::{Clock, Window, WindowError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    agent_client::AgentClient,
     data_dir::DataDir,
     fetch::{self, Fetcher},
-    http, peer_id,
+    http,
+    listen::Listener,
+    peer_id,
+    place::Through,
     store::{Entry, Store},
     tracker::TrackerClient,
 };
@@ -31,7 +41,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Listeners {
     /// For pulls of this host.
-    pub http: TcpListener,
+    pub http: Listener,
+    guard: Guard,
 }
 
 /// An agent at work.
@@ -40,6 +51,7 @@ struct Agent {
     tracker: TrackerClient,
     store: Store,
     fetcher: Fetcher,
+    limits: Limits,
     torrents: Mutex<HashMap<InfoHash, Torrent>>,
     refusals: Refusals,
     /// The references at which something on this host is kept.
@@ -61,10 +73,13 @@ impl Listeners {
     /// Binds what `config` says.
     ///
     /// # Errors
-    /// The address that cannot be bound, with its setting's name.
+    /// [`AccessError`]; the address that cannot be bound, with its setting's name.
     pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let http = TcpListener::bind(config.http_listen).await;
-        Ok(Self { http: http.with_context(|| format!("cannot listen on http_listen, {}", config.http_listen))? })
+        let guard = Guard::new(&config.http_listen, config.token()?)?;
+        let permissions = config.permissions().context("socket_group")?;
+        let http = config.http_listen.bind(&permissions).await;
+        let http = http.with_context(|| format!("cannot listen on http_listen, {}", config.http_listen))?;
+        Ok(Self { http, guard })
     }
 }
 
@@ -88,21 +103,28 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         tracker: TrackerClient::new(&config.tracker)?,
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
+        limits: Limits::new(&config),
         torrents: Mutex::default(),
         refusals: Refusals::default(),
         follows: follows.iter().map(|follow| follow.reference.clone()).collect(),
         changing: tokio::sync::Mutex::default(),
         shutdown,
     });
-    tracing::info!(id = %agent.id, http = %listeners.http.local_addr()?, peers = %agent.fetcher.addr(), "agent is up");
+    let at = listeners.http.at()?;
+    tracing::info!(id = %agent.id, http = %at, peers = %agent.fetcher.addr(), "agent is up");
     agent.resume().await;
-    let addr = listeners.http.local_addr()?;
-    let serving = http::serve(listeners.http, routes::routes(&agent, addr.ip().is_loopback()), agent.shutdown.clone());
-    let ((), (), followed) = tokio::join!(serving, agent.keep_lease(), agent.follow(follows, addr));
+    let myself = AgentClient::new(&at.reachable().to_string())?.with_token(listeners.guard.token());
+    let serving = http::serve(listeners.http, routes::routes(&agent, listeners.guard), agent.shutdown.clone());
+    tokio::join!(
+        serving,
+        agent.keep_lease(),
+        agent.clone().keep_limits(),
+        agent.follow(follows, Through::Agent(myself))
+    );
     agent.fetcher.stop().await;
     session.cancel();
     tracing::info!("agent is down");
-    followed
+    Ok(())
 }
 
 impl Agent {

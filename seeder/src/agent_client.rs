@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Pull, Pulls, StartPull},
+    api::{Limits, Pull, PullLimits, Pulls, SetLimits, SetPullLimits, StartPull},
 };
 use reqwest::{Method, Url, header::CONTENT_TYPE};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     fetch::METADATA_WITHIN,
     service::{ANSWER_WITHIN, Service, ServiceError},
+    token::Token,
 };
 
 /// The content type of a `.torrent`.
@@ -25,12 +27,18 @@ pub struct AgentClient {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl AgentClient {
-    /// A client of the agent at `url`; `HOST:PORT` stands for `http://HOST:PORT`.
+    /// A client of the agent at `url`; `HOST:PORT` stands for `http://HOST:PORT`, and `unix:/PATH` is a socket.
     ///
     /// # Errors
     /// [`ServiceError::Url`].
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self { service: Service::new("agent", "--agent, --agent-server-port", url)? })
+    }
+
+    /// The same, which says the agent's token.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { service: self.service.with_token(token) }
     }
 
     /// Where the agent is.
@@ -71,6 +79,35 @@ impl AgentClient {
     pub async fn metainfo(&self, info_hash: InfoHash) -> Result<Metainfo> {
         let request = self.service.request(Method::GET, &["v1", "pulls", &format!("{info_hash}.torrent")]);
         self.service.metainfo(request, info_hash).await
+    }
+
+    /// The limits of the agent's host.
+    pub async fn limits(&self) -> Result<Limits> {
+        self.service.json(self.service.request(Method::GET, &["v1", "limits"])).await
+    }
+
+    /// Sets limits of the host by hand; with `None` its schedule and settings hold again.
+    pub async fn set_limits(&self, set: Option<&SetLimits>) -> Result<Limits> {
+        self.set(&["v1", "limits"], set).await
+    }
+
+    /// The limits of a pull.
+    pub async fn pull_limits(&self, info_hash: InfoHash) -> Result<PullLimits> {
+        let path = ["v1", "pulls", &info_hash.to_string(), "limits"];
+        self.service.json(self.service.request(Method::GET, &path)).await
+    }
+
+    /// Sets limits of a pull by hand; with `None` the agent's settings hold again.
+    pub async fn set_pull_limits(&self, info_hash: InfoHash, set: Option<&SetPullLimits>) -> Result<PullLimits> {
+        self.set(&["v1", "pulls", &info_hash.to_string(), "limits"], set).await
+    }
+
+    async fn set<T: DeserializeOwned>(&self, path: &[&str], set: Option<&impl Serialize>) -> Result<T> {
+        let request = match set {
+            Some(set) => self.service.request(Method::PUT, path).json(set),
+            None => self.service.request(Method::DELETE, path),
+        };
+        self.service.json(request).await
     }
 
     /// Stops a pull, and removes what it fetched.

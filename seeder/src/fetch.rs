@@ -6,6 +6,8 @@ mod attendance;
 mod begin;
 mod engine;
 mod introduce;
+mod leave;
+mod limits;
 mod notes;
 mod reserve;
 mod status;
@@ -24,7 +26,7 @@ use std::{
 
 use librqbit::{
     AddTorrent, AddTorrentOptions, AddTorrentResponse, ListenerOptions, Session, SessionOptions,
-    SessionPersistenceConfig, api::TorrentIdOrHash, dht::Id20, limits::LimitsConfig,
+    SessionPersistenceConfig, dht::Id20, limits::LimitsConfig,
 };
 use nova_protocol::{InfoHash, Magnet, Metainfo, PeerId, announce::Event};
 use tempfile::TempDir;
@@ -34,6 +36,8 @@ use attendance::Attendance;
 use begin::Beginning;
 use engine::Engine;
 use introduce::Introductions;
+use limits::TorrentsLimits;
+pub use limits::{Limits, TorrentLimits};
 pub use reserve::ReserveError;
 pub use status::{State, Status};
 pub use window::Window;
@@ -61,17 +65,6 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// What a session may use.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    /// Bytes that leave in a second.
-    pub upload: Option<std::num::NonZeroU32>,
-    /// Bytes that come in a second.
-    pub download: Option<std::num::NonZeroU32>,
-    /// Peers of one torrent at once.
-    pub peers: Option<usize>,
-}
-
 /// A librqbit session. Cheap to clone; ends with the token that it was started with.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -85,6 +78,7 @@ pub struct Fetcher {
     added: Arc<Mutex<HashMap<InfoHash, Attendance>>>,
     introductions: Introductions,
     request_window: Window,
+    torrents_limits: TorrentsLimits,
     shutdown: CancellationToken,
 }
 
@@ -123,6 +117,7 @@ impl Fetcher {
         let shutdown = shutdown.child_token();
         let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
         let engine = Engine::start(shutdown.clone()).map_err(|error| failed(error.to_string()))?;
+        let torrents_limits = TorrentsLimits::new(options.limits.torrent);
         let settings = session_options(options, addr, peer_id, shutdown.clone());
         let session = engine.run(Session::new_with_opts(PathBuf::new(), settings)).await;
         let session =
@@ -138,6 +133,7 @@ impl Fetcher {
             added: Arc::default(),
             introductions,
             request_window,
+            torrents_limits,
             shutdown,
         })
     }
@@ -218,7 +214,8 @@ impl Fetcher {
 
     /// How a torrent is doing, if it was added.
     pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
-        self.added().get(&info_hash).map(Attendance::status)
+        let meanwhile = self.torrents_limits.meanwhile(info_hash);
+        meanwhile.or_else(|| self.added().get(&info_hash).map(Attendance::status))
     }
 
     /// Waits until everything of a torrent is there and verified.
@@ -235,31 +232,6 @@ impl Fetcher {
                 State::Checking | State::Fetching => tokio::time::sleep(POLL).await,
             }
         }
-    }
-
-    /// Tells every tracker that this peer leaves, and takes a torrent out of the session; its files stay.
-    pub async fn remove(&self, info_hash: InfoHash) {
-        let attendance = self.added().remove(&info_hash);
-        let Some(attendance) = attendance else { return };
-        let torrent = attendance.end().await;
-        self.introductions.close(info_hash);
-        if torrent.is_some() {
-            let id = TorrentIdOrHash::Hash(Id20::new(*info_hash.as_bytes()));
-            let session = self.session.clone();
-            if let Ok(Err(error)) = self.engine.run(async move { session.delete(id, false).await }).await {
-                tracing::warn!(%info_hash, "cannot remove from the session: {error:#}");
-            }
-        }
-    }
-
-    /// Tells every tracker that this peer leaves, and ends the session.
-    pub async fn stop(&self) {
-        let attendances: Vec<Attendance> = self.added().drain().map(|(_, attendance)| attendance).collect();
-        futures_util::future::join_all(attendances.into_iter().map(Attendance::end)).await;
-        let session = self.session.clone();
-        // An engine that has ended has stopped the session.
-        let _ended = self.engine.run(async move { session.stop().await }).await;
-        self.shutdown.cancel();
     }
 
     fn added(&self) -> MutexGuard<'_, HashMap<InfoHash, Attendance>> {
@@ -292,8 +264,10 @@ fn session_options(options: Options, addr: SocketAddr, peer_id: PeerId, shutdown
             ..ListenerOptions::default()
         }),
         cancellation_token: Some(shutdown),
-        ratelimits: LimitsConfig { upload_bps: options.limits.upload, download_bps: options.limits.download },
-        peer_limit: options.limits.peers,
+        ratelimits: LimitsConfig {
+            upload_bps: options.limits.upload.get(),
+            download_bps: options.limits.download.get(),
+        },
         client_name_and_version: Some(concat!("nova ", env!("CARGO_PKG_VERSION")).to_owned()),
         ..SessionOptions::default()
     }

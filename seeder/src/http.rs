@@ -9,9 +9,10 @@ use hyper_util::{
 };
 use nova_protocol::api::{ErrorBody, ErrorDetail};
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, http::StatusCode, reply::Response};
+
+use crate::listen::Listener;
 
 /// How long a client may take to send the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
@@ -23,7 +24,12 @@ const FINISH_WITHIN: Duration = Duration::from_secs(3);
 pub(crate) struct Refusal(pub StatusCode, pub &'static str, pub String);
 
 /// Serves `routes` until `shutdown`; requests under way are finished.
-pub(crate) async fn serve(listener: TcpListener, routes: BoxedFilter<(Response,)>, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: impl Into<Listener>,
+    routes: BoxedFilter<(Response,)>,
+    shutdown: CancellationToken,
+) {
+    let listener = listener.into();
     let service = TowerToHyperService::new(warp::service(routes.recover(recover)));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
@@ -35,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: BoxedFilter<(Response,)
         };
         match accepted {
             Ok(_) if under_way.count() >= CONNECTIONS => {}
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let connection = under_way.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
@@ -86,12 +92,13 @@ impl Reply for Refusal {
 async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     let refusal = if rejection.is_not_found() {
         Refusal::not_found("there is nothing at this path")
-    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        Refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has other methods".to_owned())
     } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
         Refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large".to_owned())
     } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
         Refusal(StatusCode::LENGTH_REQUIRED, "length_required", "the body needs a Content-Length".to_owned())
+    // Every other route of the same path says this too, so it comes last.
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        Refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has other methods".to_owned())
     } else {
         Refusal::bad_request(format!("{rejection:?}"))
     };

@@ -1,10 +1,12 @@
 //! A JSON service over HTTP, as its clients see it: the tracker, or an agent.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use nova_protocol::{InfoHash, Metainfo, MetainfoError, api::ErrorBody};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, header::AUTHORIZATION};
 use serde::de::DeserializeOwned;
+
+use crate::token::Token;
 
 /// How long an answer may take, a long poll apart.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -18,13 +20,16 @@ pub(crate) struct Service {
     hint: &'static str,
     http: reqwest::Client,
     base: Url,
+    /// Where it is, as users say it: `base`, or the socket by which that is reached.
+    at: Url,
+    token: Option<Token>,
 }
 
 /// Why a service did not give what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// Not the address of a service.
-    #[error("{0:?} is not the URL of {1}: expected http://HOST:PORT")]
+    #[error("{0:?} is not the URL of {1}: expected http://HOST:PORT, or unix:/PATH for a socket")]
     Url(String, &'static str),
     /// No connection, or no answer in time.
     #[error("the {name} at {url} does not answer: {reason}; is it running there? ({hint})")]
@@ -87,20 +92,24 @@ impl ServiceError {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Service {
-    /// The service at `url`; `HOST:PORT` stands for `http://HOST:PORT`.
+    /// The service at `url`; `HOST:PORT` stands for `http://HOST:PORT`, and `unix:/PATH` is a socket.
     ///
     /// # Errors
     /// [`ServiceError::Url`].
     pub(crate) fn new(name: &'static str, hint: &'static str, url: &str) -> Result<Self> {
         let refused = || ServiceError::Url(url.to_owned(), name);
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let base = Url::parse(&full).ok().filter(|base| base.has_host() && matches!(base.scheme(), "http" | "https"));
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build().map_err(|_| refused())?;
-        Ok(Self { name, hint, http, base: base.ok_or_else(refused)? })
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
+        let (base, at, http) = place(url, http).ok_or_else(refused)?;
+        Ok(Self { name, hint, http: http.build().map_err(|_| refused())?, base, at, token: None })
+    }
+
+    /// The same, which says this with every request.
+    pub(crate) fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     pub(crate) fn url(&self) -> &Url {
-        &self.base
+        &self.at
     }
 
     /// A request for `path`, whose parts may have slashes of their own, as references do.
@@ -109,7 +118,11 @@ impl Service {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path.iter().flat_map(|part| part.split('/')));
         }
-        self.http.request(method, url).timeout(ANSWER_WITHIN)
+        let request = self.http.request(method, url).timeout(ANSWER_WITHIN);
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.bearer()),
+            None => request,
+        }
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
@@ -162,9 +175,22 @@ impl Service {
     }
 
     fn unreachable_for(&self, reason: String) -> ServiceError {
-        let (name, hint, url) = (self.name, self.hint, self.base.to_string());
+        let (name, hint, url) = (self.name, self.hint, self.at.to_string());
         ServiceError::Unreachable { name, url, reason, hint }
     }
+}
+
+/// What to ask, what users call it, and who asks.
+fn place(url: &str, http: ClientBuilder) -> Option<(Url, Url, ClientBuilder)> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        let path = Path::new(path).is_absolute().then_some(path)?;
+        // Nobody looks up this name: the connection is the socket's.
+        let base = Url::parse("http://localhost").ok()?;
+        return Some((base, Url::parse(url).ok()?, http.unix_socket(path)));
+    }
+    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let base = Url::parse(&full).ok().filter(|base| base.has_host() && matches!(base.scheme(), "http" | "https"))?;
+    Some((base.clone(), base, http))
 }
 
 /// What the network said, without the layers around it that repeat the URL.

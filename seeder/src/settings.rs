@@ -6,8 +6,9 @@ use std::{
 };
 
 use figment::{
-    Figment,
+    Figment, Profile,
     providers::{Env, Format, Serialized, Toml},
+    value::Dict,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -21,6 +22,14 @@ pub enum SettingsError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not a file of settings: {reason}", path.display())]
+    Toml {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
     },
     /// An unknown setting, or a value of the wrong type.
     #[error("bad setting: {0}")]
@@ -40,10 +49,23 @@ where
     if let Some(path) = file {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|source| SettingsError::File { path: path.to_path_buf(), source })?;
-        layers = layers.merge(Toml::string(&text));
+        layers = layers.merge(Serialized::from(parse(path, &text)?, Profile::Default));
     }
     let layers = layers.merge(Env::prefixed(prefix).ignore(&["config", "log"])).merge(Serialized::defaults(flags));
     layers.extract().map_err(|error| SettingsError::Setting(Box::new(error)))
+}
+
+/// Reads a file of settings. Where it is not TOML the error shows the line, unless there is a token on it.
+///
+/// # Errors
+/// [`SettingsError::Toml`].
+pub fn parse(path: &Path, text: &str) -> Result<Dict, SettingsError> {
+    Figment::from(Toml::string(text)).extract().map_err(|error| {
+        let message = error.to_string();
+        let shown = message.lines().filter(|line| !(line.contains(" | ") && line.contains("token")));
+        let reason = shown.collect::<Vec<_>>().join("\n");
+        SettingsError::Toml { path: path.to_path_buf(), reason }
+    })
 }
 
 #[cfg(test)]
@@ -74,6 +96,18 @@ mod tests {
     fn the_commented_files_say_the_defaults() {
         assert_says_the_defaults::<origin::Config>(origin::DEFAULT_FILE);
         assert_says_the_defaults::<agent::Config>(agent::DEFAULT_FILE);
+    }
+
+    #[test]
+    fn an_error_shows_the_line_but_never_a_token() {
+        let error = from_file::<agent::Config>("tracker = \"x\ntoken = \"y\"").unwrap_err().to_string();
+        assert!(error.contains("is not a file of settings") && error.contains("tracker"), "{error}");
+        for text in ["token = \"0123456789abcdef", "token = 0123456789abcdef", "token = [0123456789abcdef]"] {
+            let error = from_file::<agent::Config>(text).unwrap_err().to_string();
+            assert!(!error.contains("123456789"), "{error}");
+        }
+        let error = from_file::<agent::Config>("token = 1234567890123456").unwrap_err().to_string();
+        assert!(error.contains("token") && error.contains("quotes") && !error.contains("123456789"), "{error}");
     }
 
     #[test]

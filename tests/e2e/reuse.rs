@@ -20,7 +20,7 @@ const PIECE: u64 = 64 << 10;
 fn version_two_of_a_tree_moves_the_files_that_changed_on_push_and_on_pull() {
     let mut stack = Stack::start();
     let agent = stack.add_agent("agent");
-    let tree = (0..40).fold(Tree::new(&stack.path("demo")), |tree, n| tree.file(&format!("{n}.bin"), MIB as usize + 7));
+    let tree = (0..40).fold(Tree::new(&stack.path("demo")), |tree, n| tree.file(&format!("{n}.bin"), (1 << 20) + 7));
     let tree = tree.root();
     pushed(&stack, &tree);
     pull(&stack, "agent", "out");

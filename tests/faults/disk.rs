@@ -73,7 +73,7 @@ fn an_agent_without_space_shows_as_failed_in_a_rollout() {
     stack.push(&Tree::of_everything(&stack.path("demo"), 32 << 20), "demo");
     let _disk = SmallDisk::mount(&stack.path("agent"));
     let agent = stack.add_agent("agent");
-    let refused = stack.block_on(agent.start("demo")).unwrap_err().to_string();
+    let refused = stack.block_on(agent.start("demo", &[])).unwrap_err().to_string();
     assert!(refused.contains("no space left"), "{refused}");
     let shown = eventually("the agent shows as failed", Duration::from_mins(1), || {
         let shown = stack.cli().run(stack.home.path(), ["rollout", "demo"]).success().stdout;

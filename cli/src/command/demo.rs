@@ -124,7 +124,7 @@ async fn start(home: &TempDir, servers: &mut Servers) -> Result<(TrackerClient, 
             tracker: at.url(),
             data_dir: home.path().join(format!("agent-{number}")),
             peers_listen: free_port().await?,
-            http_listen: LOOPBACK,
+            http_listen: LOOPBACK.into(),
             ..agent::Config::default()
         };
         agents.push(servers.agent(config).await?);

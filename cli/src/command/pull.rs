@@ -81,7 +81,7 @@ pub struct Pull {
     /// Be a peer itself, even with an agent on this host.
     #[arg(long, conflicts_with_all = ["agent", "agent_server_port"])]
     no_agent: bool,
-    /// The agent, which must be there [default: http://127.0.0.1:16002 if it answers].
+    /// The agent, which must be there; unix:/PATH is a socket [default: http://127.0.0.1:16002 if it answers].
     #[arg(long, value_name = "URL")]
     agent: Option<String>,
     /// The agent by its port on this host, which must be there.
@@ -146,14 +146,14 @@ impl Pull {
     async fn agent(&self, context: &Context) -> Result<Option<AgentClient>> {
         let port = self.agent_server_port.map(|port| format!("http://127.0.0.1:{port}"));
         if let Some(url) = self.agent.as_ref().or(port.as_ref()) {
-            let agent = AgentClient::new(url)?;
+            let agent = context.agent(Some(url))?;
             context.ask(agent.ready()).await?;
             return Ok(Some(agent));
         }
         if self.no_agent {
             return Ok(None);
         }
-        let agent = AgentClient::new(&context.config.agent)?;
+        let agent = context.agent(None)?;
         let is_there = matches!(context.ask(soon(agent.ready())).await, Ok(Ok(())));
         let url = agent.url().as_str().trim_end_matches('/').to_owned();
         let found = if is_there { "pulling through the agent" } else { "this pull is a peer itself: no agent" };

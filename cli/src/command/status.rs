@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use nova_protocol::api::{AgentPage, OriginStatus, Pull, PullCounts, PullState};
-use nova_seeder::{agent_client::AgentClient, service::ServiceError};
+use nova_seeder::service::ServiceError;
 use serde::Serialize;
 
 use crate::{context::Context, failure::Exit, table::Table, units};
@@ -19,7 +19,7 @@ Examples:
   nova-cli status --json | jq '.origins[] | select(.live | not)'
 Exit code 1 when the tracker does not answer. No agent is no error.")]
 pub struct Status {
-    /// The agent [default: http://127.0.0.1:16002].
+    /// The agent; unix:/PATH is a socket [default: http://127.0.0.1:16002].
     #[arg(long, value_name = "URL")]
     agent: Option<String>,
 }
@@ -52,7 +52,7 @@ struct Part {
 impl Status {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let tracker = context.tracker()?;
-        let agent = AgentClient::new(self.agent.as_ref().unwrap_or(&context.config.agent))?;
+        let agent = context.agent(self.agent.as_deref())?;
         let ((tracker_ready, origins, agents), (agent_ready, pulls)) = context
             .ask(async {
                 let of_tracker = async {
@@ -67,7 +67,8 @@ impl Status {
             tracker: Part::new(tracker.url().as_str(), tracker_ready),
             origins: origins.map(|list| list.origins).unwrap_or_default(),
             agents: agents.ok().map(|AgentPage { live, pulls, .. }| Agents { live, pulls }),
-            agent: Part::new(agent.url().as_str(), agent_ready),
+            // Health can be asked without a token, pulls cannot.
+            agent: Part::new(agent.url().as_str(), agent_ready.and(pulls.as_ref().map(drop).map_err(Clone::clone))),
             pulls: pulls.map(|list| list.pulls).unwrap_or_default(),
         };
         context.report(&found, found.text())?;

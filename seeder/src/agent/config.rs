@@ -1,15 +1,19 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
+use nova_protocol::Rate;
 use serde::{Deserialize, Serialize};
 
+use super::schedule::{Clock, Window};
 use crate::{
-    fetch::{Limits, Window},
+    fetch::{self, Limits, TorrentLimits},
     follow::{
         self, Follow,
         config::{Entry, EntryError},
     },
+    listen::{GroupError, Listen, Mode, Permissions, text_or_number},
     settings::{self, SettingsError},
+    token::{Token, TokenError, TokenText},
 };
 
 /// The commented file of defaults.
@@ -31,15 +35,32 @@ pub struct Config {
     /// Where peers dial.
     pub peers_listen: SocketAddr,
     /// Where pulls of this host are taken.
-    pub http_listen: SocketAddr,
+    pub http_listen: Listen,
+    /// Who may connect, when that is a unix socket.
+    pub socket_mode: Mode,
+    /// The group of that socket, by name or number; that of the process when empty.
+    #[serde(deserialize_with = "text_or_number")]
+    pub socket_group: String,
+    /// What must be said to ask for anything but health; nothing when empty.
+    pub token: TokenText,
+    /// A file with the token, in place of `token`.
+    pub token_file: PathBuf,
     /// Requests in flight to each peer, of 16 KiB each; 0 for as many as the round trip needs.
     pub request_window: usize,
     /// Peers of one torrent at once.
-    pub peers_max: usize,
-    /// Bytes of content that leave in a second; 0 for no limit.
-    pub upload_limit: u32,
-    /// Bytes of content that come in a second; 0 for no limit.
-    pub download_limit: u32,
+    pub peers_max: NonZeroU32,
+    /// Bytes of content that leave in a second, all torrents together; 0 for no limit.
+    pub upload_limit: Rate,
+    /// Bytes of content that come in a second, all torrents together; 0 for no limit.
+    pub download_limit: Rate,
+    /// Bytes of content of one torrent that leave in a second; 0 for no limit.
+    pub torrent_upload_limit: Rate,
+    /// Bytes of content of one torrent that come in a second; 0 for no limit.
+    pub torrent_download_limit: Rate,
+    /// What the times of the schedule mean.
+    pub schedule_clock: Clock,
+    /// Limits of all torrents together by the time of day; the first window that matches holds.
+    pub schedule: Vec<Window>,
     /// Tags, and where their content is kept.
     pub follow: Vec<Entry>,
 }
@@ -51,11 +72,19 @@ impl Default for Config {
             tracker: "http://127.0.0.1:15004".to_owned(),
             data_dir: PathBuf::from("data/agent"),
             peers_listen: SocketAddr::from(([0, 0, 0, 0], 16001)),
-            http_listen: SocketAddr::from(([127, 0, 0, 1], 16002)),
+            http_listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 16002))),
+            socket_mode: Mode::OWNER_AND_GROUP,
+            socket_group: String::new(),
+            token: TokenText::default(),
+            token_file: PathBuf::new(),
             request_window: 0,
-            peers_max: 128,
-            upload_limit: 0,
-            download_limit: 0,
+            peers_max: NonZeroU32::new(128).expect("not zero"),
+            upload_limit: Rate::UNLIMITED,
+            download_limit: Rate::UNLIMITED,
+            torrent_upload_limit: Rate::UNLIMITED,
+            torrent_download_limit: Rate::UNLIMITED,
+            schedule_clock: Clock::Local,
+            schedule: Vec::new(),
             follow: Vec::new(),
         }
     }
@@ -96,10 +125,10 @@ pub struct Flags {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peers_listen: Option<SocketAddr>,
-    /// Where pulls of this host are taken [default: 127.0.0.1:16002].
+    /// Where pulls of this host are taken: ADDRESS:PORT, or unix:/PATH for a socket [default: 127.0.0.1:16002].
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_listen: Option<SocketAddr>,
+    pub http_listen: Option<Listen>,
 }
 
 impl Config {
@@ -119,15 +148,30 @@ impl Config {
         follow::config::read(&self.follow)
     }
 
-    pub(super) fn request_window(&self) -> Window {
-        if self.request_window == 0 { Window::AtLeast(LEAST_WINDOW) } else { Window::Fixed(self.request_window) }
+    pub(super) fn token(&self) -> Result<Option<Token>, TokenError> {
+        Token::of_settings("token", &self.token, &self.token_file)
+    }
+
+    pub(super) fn permissions(&self) -> Result<Permissions, GroupError> {
+        Permissions::new(self.socket_mode, &self.socket_group)
+    }
+
+    pub(super) fn request_window(&self) -> fetch::Window {
+        match self.request_window {
+            0 => fetch::Window::AtLeast(LEAST_WINDOW),
+            requests => fetch::Window::Fixed(requests),
+        }
     }
 
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            upload: NonZeroU32::new(self.upload_limit),
-            download: NonZeroU32::new(self.download_limit),
-            peers: Some(self.peers_max),
+            upload: self.upload_limit,
+            download: self.download_limit,
+            torrent: TorrentLimits {
+                upload: self.torrent_upload_limit,
+                download: self.torrent_download_limit,
+                peers: Some(self.peers_max),
+            },
         }
     }
 }

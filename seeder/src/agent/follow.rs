@@ -1,20 +1,18 @@
 //! What an agent keeps at a tag, as its settings say.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use super::Agent;
 use crate::{
-    agent_client::AgentClient,
     follow::{Event, Follow, follow},
     place::Through,
 };
 
 impl Agent {
     /// Follows everything until the agent ends. It pulls through its own HTTP face, as others of this host do.
-    pub(super) async fn follow(self: &Arc<Self>, follows: Vec<Follow>, http: SocketAddr) -> anyhow::Result<()> {
-        let through = Through::Agent(AgentClient::new(&reachable(http).to_string())?);
+    pub(super) async fn follow(self: &Arc<Self>, follows: Vec<Follow>, through: Through) {
         let mut following = JoinSet::new();
         for one in follows {
             let (agent, through) = (self.clone(), through.clone());
@@ -25,7 +23,6 @@ impl Agent {
             });
         }
         following.join_all().await;
-        Ok(())
     }
 }
 
@@ -42,12 +39,4 @@ fn log(follow: &str, event: &Event) {
         Event::Failed(error) => tracing::error!(%follow, %error, "not in its place; trying again"),
         Event::CommandFailed(error) => tracing::error!(%follow, %error, "the command failed"),
     }
-}
-
-/// The address by which this host reaches what listens at `addr`.
-fn reachable(mut addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        addr.set_ip(if addr.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
-    addr
 }

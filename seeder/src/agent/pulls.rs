@@ -85,6 +85,7 @@ impl Agent {
         let was_there = self.torrents().remove(&info_hash).is_some();
         self.refusals.forget(info_hash);
         self.fetcher.remove(info_hash).await;
+        self.fetcher.forget_limits(info_hash);
         self.store.remove(info_hash)?;
         Ok(was_there)
     }

@@ -1,25 +1,23 @@
 //! The HTTP face of an agent.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr, sync::Arc};
+mod pattern;
 
-use bytes::Bytes;
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Pull, Pulls, StartPull},
-    metainfo::LIMITS,
+    api::{Pull, PullLimits, Pulls, SetPullLimits, StartPull},
 };
+use pattern::Request;
+use serde::de::DeserializeOwned;
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HOST},
-        uri::Authority,
-    },
+    http::{StatusCode, header::CONTENT_TYPE},
     reply::Response,
 };
 
-use super::{Agent, pulls::StartError};
+use super::{Agent, access::Guard, pulls::StartError};
 use crate::{
     agent_client::TORRENT,
     fetch::{FetchError, ReserveError},
@@ -30,74 +28,97 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+/// What is here, for programs that write clients.
+const OPENAPI: &str = include_str!("openapi.json");
 
-/// ```text
-/// POST   /v1/pulls?reuse=PATH           start to pull: {"source": ...}, or a .torrent
-/// GET    /v1/pulls                      everything that is here or on its way
-/// GET    /v1/pulls/INFO_HASH            how one is doing
-/// GET    /v1/pulls/INFO_HASH.torrent    its metainfo
-/// DELETE /v1/pulls/INFO_HASH            stop it and remove its content
-/// GET    /health /readiness /metrics
-/// ```
+/// The URL table. `openapi.json` describes each of these rows and nothing else, which a test compares.
 ///
-/// `is_local` says that only this host reaches the agent. Then a request that was meant for another host is refused:
-/// a web page whose name was made to lead here must not drive the agent.
-pub(super) fn routes(agent: &Arc<Agent>, is_local: bool) -> BoxedFilter<(Response,)> {
-    let with_agent = {
-        let agent = agent.clone();
-        warp::any().map(move || agent.clone())
-    };
-    let pulls = warp::path!("v1" / "pulls").and(with_agent.clone());
-    let one = warp::path!("v1" / "pulls" / String).and(with_agent.clone());
-    let list = pulls.clone().and(warp::get()).map(|agent: Arc<Agent>| json(Ok(Pulls { pulls: agent.pulls() })));
-    let start = pulls
-        .and(warp::post())
-        .and(warp::header::optional::<String>(CONTENT_TYPE.as_str()))
-        .and(warp::query::<Vec<(String, String)>>())
-        .and(warp::body::content_length_limit(LIMITS.bytes as u64))
-        .and(warp::body::bytes())
-        .then(|agent: Arc<Agent>, kind: Option<String>, query: Vec<(String, String)>, body: Bytes| async move {
-            let started = match holdings(&agent, query) {
-                Ok(holdings) => start(&agent, kind.as_deref(), holdings, &body).await,
-                Err(refusal) => Err(refusal),
-            };
-            json(started)
-        });
-    let get = one.clone().and(warp::get()).map(|name: String, agent: Arc<Agent>| get(&agent, &name));
-    let remove =
-        one.and(warp::delete()).then(|name: String, agent: Arc<Agent>| async move { remove(&agent, &name).await });
-    let health = warp::path!("health").and(warp::get()).map(|| "ok\n".into_response());
-    let readiness = warp::path!("readiness").and(warp::get()).map(|| "ready\n".into_response());
-    let metrics = warp::path!("metrics")
-        .and(with_agent)
-        .and(warp::get())
-        .map(|agent: Arc<Agent>| metrics(&agent).into_response());
-    let api = list.or(start).unify().or(get).unify().or(remove).unify();
-    let all = api.or(health).unify().or(readiness).unify().or(metrics).unify();
-    let for_others = warp::header::<Authority>(HOST.as_str())
-        .and_then(move |host: Authority| async move {
-            if is_local && !is_loopback(host.host()) { Ok(()) } else { Err(warp::reject::not_found()) }
-        })
-        .untuple_one()
-        .map(|| {
-            Refusal(StatusCode::FORBIDDEN, "forbidden", "this agent serves its own host alone".to_owned())
-                .into_response()
-        });
-    for_others.or(all).unify().boxed()
+/// The first row that matches answers.
+const ROUTES: [(&str, &str, Route); 15] = [
+    ("POST", "/v1/pulls", Route::Start),
+    ("GET", "/v1/pulls", Route::Pulls),
+    ("GET", "/v1/pulls/{info_hash}.torrent", Route::Metainfo),
+    ("GET", "/v1/pulls/{info_hash}", Route::Pull),
+    ("DELETE", "/v1/pulls/{info_hash}", Route::Remove),
+    ("GET", "/v1/pulls/{info_hash}/limits", Route::PullLimits),
+    ("PUT", "/v1/pulls/{info_hash}/limits", Route::SetPullLimits),
+    ("DELETE", "/v1/pulls/{info_hash}/limits", Route::ResetPullLimits),
+    ("GET", "/v1/limits", Route::Limits),
+    ("PUT", "/v1/limits", Route::SetLimits),
+    ("DELETE", "/v1/limits", Route::ResetLimits),
+    ("GET", "/v1/openapi.json", Route::OpenApi),
+    ("GET", "/health", Route::Health),
+    ("GET", "/readiness", Route::Readiness),
+    ("GET", "/metrics", Route::Metrics),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    /// Start to pull: `{"source": ...}`, or a `.torrent`.
+    Start,
+    /// Everything that is here or on its way.
+    Pulls,
+    /// The `.torrent` of one.
+    Metainfo,
+    /// How one is doing.
+    Pull,
+    /// Stop one and remove its content.
+    Remove,
+    /// The limits of one.
+    PullLimits,
+    SetPullLimits,
+    ResetPullLimits,
+    /// The limits of the host.
+    Limits,
+    SetLimits,
+    ResetLimits,
+    /// The description of all this.
+    OpenApi,
+    Health,
+    Readiness,
+    Metrics,
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Everything that an agent answers; `guard` is asked first.
+pub(super) fn routes(agent: &Arc<Agent>, guard: Guard) -> BoxedFilter<(Response,)> {
+    ROUTES.iter().fold(guard.refuse(), |rows, (method, pattern, route)| {
+        let agent = agent.clone();
+        let row = pattern::requests(method, pattern).then(move |request| answer(agent.clone(), *route, request));
+        rows.or(row).unify().boxed()
+    })
+}
+
+async fn answer(agent: Arc<Agent>, route: Route, request: Request) -> Response {
+    let name = request.name.as_str();
+    match route {
+        Route::Start => json(start(&agent, &request).await),
+        Route::Pulls => json(Ok(Pulls { pulls: agent.pulls() })),
+        Route::Metainfo => metainfo(&agent, name),
+        Route::Pull => json(known(name).and_then(|hash| agent.pull(hash).ok_or_else(|| unknown(hash)))),
+        Route::Remove => remove(&agent, name).await,
+        Route::PullLimits => json(known(name).and_then(|hash| agent.pull_limits(hash).ok_or_else(|| unknown(hash)))),
+        Route::SetPullLimits => match read(&request).and_then(not_empty) {
+            Ok(set) => json(set_pull_limits(&agent, name, Some(set)).await),
+            Err(refusal) => refusal.into_response(),
+        },
+        Route::ResetPullLimits => json(set_pull_limits(&agent, name, None).await),
+        Route::Limits => json(Ok(agent.limits.now())),
+        Route::SetLimits => json(read(&request).and_then(not_empty).map(|set| agent.set_limits(&set))),
+        Route::ResetLimits => json(Ok(agent.reset_limits())),
+        Route::OpenApi => warp::reply::with_header(OPENAPI, CONTENT_TYPE, JSON).into_response(),
+        Route::Health => "ok\n".into_response(),
+        Route::Readiness => "ready\n".into_response(),
+        Route::Metrics => metrics(&agent).into_response(),
+    }
 }
 
 /// What is on this host, and at the paths that a query names.
-fn holdings(agent: &Agent, query: Vec<(String, String)>) -> Result<Holdings, Refusal> {
+fn holdings(agent: &Agent, query: &[(String, String)]) -> Result<Holdings, Refusal> {
     let mut holdings = Holdings::of(&agent.store);
     for (name, value) in query {
         let path = PathBuf::from(value);
         if name != "reuse" || !path.is_absolute() {
-            let message = format!("{name}={}, expected reuse= and an absolute path", path.display());
+            let message = format!("{name}={value}, expected reuse= and an absolute path");
             return Err(Refusal::bad_request(message));
         }
         holdings.add_path(path);
@@ -105,17 +126,14 @@ fn holdings(agent: &Agent, query: Vec<(String, String)>) -> Result<Holdings, Ref
     Ok(holdings)
 }
 
-async fn start(agent: &Arc<Agent>, kind: Option<&str>, holdings: Holdings, body: &[u8]) -> Result<Pull, Refusal> {
-    let started = if kind == Some(TORRENT) {
-        let metainfo = Metainfo::parse(body.to_vec()).map_err(|error| Refusal::bad_request(error.to_string()))?;
+async fn start(agent: &Arc<Agent>, request: &Request) -> Result<Pull, Refusal> {
+    let holdings = holdings(agent, &request.query)?;
+    let started = if request.kind.as_deref() == Some(TORRENT) {
+        let metainfo = Metainfo::parse(request.body.to_vec());
+        let metainfo = metainfo.map_err(|error| Refusal::bad_request(error.to_string()))?;
         agent.start_metainfo(metainfo, holdings).await
-    } else if kind.is_none_or(|kind| !kind.starts_with(JSON)) {
-        // Without this, any web page could start pulls: browsers send other types without asking.
-        let message = format!("content type {kind:?}, expected {JSON} or {TORRENT}");
-        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     } else {
-        let body: StartPull =
-            serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("body: {error}")))?;
+        let body: StartPull = read(request)?;
         let source = Source::from_str(&body.source).map_err(|error| Refusal::bad_request(error.to_string()))?;
         if matches!(source, Source::File(_) | Source::Url(_)) {
             return Err(Refusal::bad_request(format!("send the .torrent itself, with content type {TORRENT}")));
@@ -137,17 +155,41 @@ fn refusal(error: &StartError) -> Refusal {
     }
 }
 
-fn get(agent: &Agent, name: &str) -> Response {
-    if let Some(name) = name.strip_suffix(".torrent") {
-        let found = known(name).and_then(|info_hash| agent.metainfo(info_hash).ok_or_else(|| unknown(info_hash)));
-        return match found {
-            Ok(metainfo) => {
-                warp::reply::with_header(metainfo.as_bytes().to_vec(), CONTENT_TYPE, TORRENT).into_response()
-            }
-            Err(refusal) => refusal.into_response(),
-        };
+/// The body of a request, in JSON.
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Refusal> {
+    if request.kind.as_ref().is_none_or(|kind| !kind.starts_with(JSON)) {
+        // Without this, any web page could start pulls: browsers send other types without asking.
+        let found = request.kind.as_deref().unwrap_or("none");
+        let message =
+            format!("content type {found:?}, expected {JSON}, or {TORRENT} to pull what a .torrent describes");
+        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    json(known(name).and_then(|info_hash| agent.pull(info_hash).ok_or_else(|| unknown(info_hash))))
+    serde_json::from_slice(&request.body).map_err(|error| Refusal::bad_request(format!("body: {error}")))
+}
+
+/// Refuses to set nothing.
+fn not_empty<T: Default + PartialEq>(set: T) -> Result<T, Refusal> {
+    if set == T::default() {
+        Err(Refusal::bad_request("no limit is named, expected upload_limit or another"))
+    } else {
+        Ok(set)
+    }
+}
+
+fn metainfo(agent: &Agent, name: &str) -> Response {
+    match known(name).and_then(|info_hash| agent.metainfo(info_hash).ok_or_else(|| unknown(info_hash))) {
+        Ok(metainfo) => warp::reply::with_header(metainfo.as_bytes().to_vec(), CONTENT_TYPE, TORRENT).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn set_pull_limits(agent: &Arc<Agent>, name: &str, set: Option<SetPullLimits>) -> Result<PullLimits, Refusal> {
+    let info_hash = known(name)?;
+    // Nobody may wait for the answer any more, and half of this would leave the torrent out of the session.
+    let agent = agent.clone();
+    let set = tokio::spawn(async move { agent.set_pull_limits(info_hash, set).await }).await;
+    let set = set.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    set.map_err(|error| refusal(&error.into()))?.ok_or_else(|| unknown(info_hash))
 }
 
 async fn remove(agent: &Agent, name: &str) -> Response {
@@ -180,3 +222,6 @@ fn metrics(agent: &Agent) -> String {
         .counter("nova_uploaded_bytes_total", "Bytes sent to peers.", pulls.iter().map(|pull| pull.uploaded).sum())
         .text()
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,18 +81,24 @@ impl Attendance {
         Status { reused: self.found.reused.load(Relaxed), ..now }
     }
 
-    /// Tells every tracker that this peer leaves. The session has the torrent still, if it had.
-    pub(super) async fn end(self) -> Option<Arc<ManagedTorrent>> {
+    /// Has everything end, and says what the session has by now.
+    pub(super) fn stop(&self) -> Option<Arc<ManagedTorrent>> {
         self.stop.cancel();
-        if let Some(task) = self.task
-            && let Err(error) = task.await
-        {
-            tracing::warn!(%error, "a torrent was not attended to its end");
-        }
         match &*lock(&self.phase) {
             Phase::Session(torrent) => Some(torrent.clone()),
             _ => None,
         }
+    }
+
+    /// Waits until every tracker was told that this peer leaves, and says what the session has in the end.
+    pub(super) async fn end(mut self) -> Option<Arc<ManagedTorrent>> {
+        self.stop.cancel();
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            tracing::warn!(%error, "a torrent was not attended to its end");
+        }
+        self.stop()
     }
 }
 
@@ -124,10 +130,15 @@ async fn attend(
     *lock(&phase) = Phase::Session(torrent.clone());
     // Only then is it known what is left to download.
     let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };
+    let last = Mutex::new(Amounts { left: metainfo.info.length, ..Amounts::default() });
     let amounts = || {
         let status = status(&torrent);
-        let left = metainfo.info.length.saturating_sub(status.have);
-        Amounts { uploaded: status.uploaded, downloaded: downloaded(&status), left }
+        // One that has left the session knows nothing any more of what it did there.
+        if matches!(status.state, State::Fetching | State::Complete) && !stop.is_cancelled() {
+            let left = metainfo.info.length.saturating_sub(status.have);
+            *lock(&last) = Amounts { uploaded: status.uploaded, downloaded: downloaded(&status), left };
+        }
+        *lock(&last)
     };
     let has_news = Notify::new();
     let found = |peer| list.add(peer);

@@ -72,6 +72,8 @@ impl Fetcher {
                 max_request_window: Some(window),
                 ..PeerConnectionOptions::default()
             }),
+            ratelimits: self.torrents_limits.rates(metainfo.info_hash()),
+            peer_limit: self.torrents_limits.peers(metainfo.info_hash()),
             storage_factory: Some(Disks { folder: folder.clone() }.boxed()),
             ..AddTorrentOptions::default()
         };

@@ -20,6 +20,11 @@ pub(super) fn exist(state: &Path, info_hash: InfoHash) -> bool {
     path(state, info_hash).exists()
 }
 
+/// Forgets a torrent. The session does so too, unless it never had it.
+pub(super) fn forget(state: &Path, info_hash: InfoHash) {
+    let _may_be_gone = fs::remove_file(path(state, info_hash));
+}
+
 /// Notes that a torrent has these pieces.
 pub(super) fn write(state: &Path, info_hash: InfoHash, pieces: &Bitfield) -> io::Result<()> {
     fs::create_dir_all(state)?;

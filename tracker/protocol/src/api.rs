@@ -4,6 +4,7 @@
 //! errors; unknown fields in an answer are ignored, so that a newer server can say more.
 
 mod agents;
+mod limits;
 mod origins;
 mod pulls;
 mod tags;
@@ -13,6 +14,7 @@ pub use agents::{
     AgentLease, AgentLeaseGranted, AgentPage, AgentStatus, AgentSummary, PullCounts, PullReport, Rollout, RolloutAgent,
     RolloutCounts, RolloutState,
 };
+pub use limits::{Limits, LimitsSetBy, PullLimits, SetLimits, SetPullLimits};
 pub use origins::{Assignment, Assignments, LeaseGranted, OriginLease, OriginStatus, Origins};
 pub use pulls::{Pull, PullState, Pulls, Source, StartPull};
 use serde::{Deserialize, Serialize};

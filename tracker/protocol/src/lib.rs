@@ -18,6 +18,7 @@ mod peer_id;
 pub mod peer_wire;
 mod piece_length;
 pub mod query;
+mod rate;
 mod reference;
 pub mod scrape;
 pub mod udp;
@@ -30,6 +31,7 @@ pub use magnet::Magnet;
 pub use metainfo::{Metainfo, MetainfoError};
 pub use peer_id::PeerId;
 pub use piece_length::{PieceLength, PieceLengthError};
+pub use rate::{Rate, RateError};
 pub use reference::{Name, Reference, ReferenceError, Tag};
 
 /// The unit in which peers ask each other for content (BEP 3), in bytes.

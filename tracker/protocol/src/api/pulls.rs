@@ -37,11 +37,11 @@ pub struct Pull {
     pub download_rate: u64,
     /// Bytes a second that go out now.
     pub upload_rate: u64,
-    /// Bytes that have gone out to other peers since the agent started.
+    /// Bytes that have gone out to other peers since the agent started, or since limits of this pull were set.
     pub uploaded: u64,
     /// Peers that are connected.
     pub peers: u32,
-    /// Where pieces came from since the agent started.
+    /// Where pieces came from since then.
     pub sources: Vec<Source>,
     /// Where the content is on this host: the file or directory that is called `name` inside the torrent.
     pub path: std::path::PathBuf,
