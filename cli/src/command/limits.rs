@@ -44,15 +44,12 @@ pub struct Limits {
 
 impl Limits {
     pub async fn run(self, context: &Context) -> Result<Exit> {
-        match self.info_hash {
-            Some(info_hash) => {
-                let limits = self.of_pull(context, info_hash).await?;
-                context.report(&limits, of_pull(&limits))?;
-            }
-            None => {
-                let limits = self.of_host(context).await?;
-                context.report(&limits, of_host(&limits))?;
-            }
+        if let Some(info_hash) = self.info_hash {
+            let limits = self.of_pull(context, info_hash).await?;
+            context.report(&limits, of_pull(&limits))?;
+        } else {
+            let limits = self.of_host(context).await?;
+            context.report(&limits, of_host(&limits))?;
         }
         Ok(Exit::Done)
     }
