@@ -39,6 +39,8 @@ pub struct Agent {
     /// When it said so.
     pub renewed: Instant,
     expires: Instant,
+    /// Whether two hosts were heard of by this id, which is said once.
+    is_contested: bool,
 }
 
 /// How agents are kept.
@@ -88,9 +90,12 @@ impl Agents {
         if self.bytes - before.map_or(0, |before| before.bytes()) + agent.bytes() > rules.bytes_max {
             return Err(AgentsError::Memory(self.live.len()));
         }
-        if let Some(before) = before.filter(|before| before.lease.host != agent.lease.host) {
-            let (one, other) = (&before.lease.host, &agent.lease.host);
-            tracing::warn!(id = %agent.id, %one, %other, "agents of two hosts have one id: give one of them its own");
+        if let Some(before) = before {
+            agent.is_contested = before.is_contested || before.lease.host != agent.lease.host;
+            if agent.is_contested && !before.is_contested {
+                let (one, other) = (&before.lease.host, &agent.lease.host);
+                tracing::warn!(id = %agent.id, %one, %other, "two hosts have agents of one id: give one its own");
+            }
         }
         self.forget(&agent.id);
         self.bytes += agent.bytes();
@@ -179,7 +184,7 @@ impl Agent {
                 PullState::Failed => pulls.failed += 1,
             }
         }
-        Self { id, lease, pulls, renewed: now, expires: now }
+        Self { id, lease, pulls, renewed: now, expires: now, is_contested: false }
     }
 
     fn is_busy(&self) -> bool {

@@ -183,10 +183,12 @@ fn compare(told: &AgentLease, now: &AgentLease) -> News {
         (one.info_hash, one.state, &one.reason) == (other.info_hash, other.state, &other.reason)
     };
     let is_same_set = told.pulls.len() == now.pulls.len() && told.pulls.iter().zip(&now.pulls).all(same);
-    match told == now {
-        true => News::Nothing,
-        false if is_same_set && told.follows == now.follows => News::Progress,
-        false => News::Change,
+    if told == now {
+        News::Nothing
+    } else if is_same_set && told.follows == now.follows {
+        News::Progress
+    } else {
+        News::Change
     }
 }
 

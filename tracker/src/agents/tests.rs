@@ -97,6 +97,20 @@ fn nobody_has_a_torrent_twice_or_more_of_it_than_there_is() {
 }
 
 #[test]
+fn an_id_that_two_hosts_share_is_one_agent_and_known_to_be_contested() {
+    let (mut agents, now) = (Agents::default(), Instant::now());
+    let contested = |agents: &Agents| agents.get(&id("a")).unwrap().is_contested;
+    for _ in 0..2 {
+        agents.renew(id("a"), lease(&[]), RULES, now).unwrap();
+    }
+    assert!(!contested(&agents));
+    for host in ["other", "host"] {
+        agents.renew(id("a"), AgentLease { host: host.parse().unwrap(), ..lease(&[]) }, RULES, now).unwrap();
+        assert!(contested(&agents) && agents.len() == 1);
+    }
+}
+
+#[test]
 fn pages_follow_each_other() {
     let mut agents = Agents::default();
     for name in ["c", "a", "b"] {
