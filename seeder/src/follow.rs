@@ -121,6 +121,10 @@ where
             let answered = self.told_of_tracker(asked, &mut state);
             if let Some(tag) = answered.filter(|tag| state.placed.as_ref() != Some(tag)) {
                 self.move_to(tag, news, &mut state).await;
+                if state.failures == 0 {
+                    // News of the next move may have come, and gone, meanwhile.
+                    continue;
+                }
             }
             let again = backoff(state.failures, FAILED_PAUSE);
             tokio::select! {
