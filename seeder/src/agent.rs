@@ -1,6 +1,7 @@
 //! An agent: pulls for every user of a host, once, and goes on seeding.
 
 mod access;
+mod cache;
 mod config;
 mod follow;
 mod lease;
@@ -8,6 +9,7 @@ mod limits;
 mod pulls;
 mod routes;
 mod schedule;
+mod uses;
 
 use std::{
     collections::HashMap,
@@ -18,12 +20,14 @@ use std::{
 pub use access::AccessError;
 use access::Guard;
 use anyhow::Context as _;
+use cache::Cache;
 pub use config::{Config, DEFAULT_FILE, Flags};
 use lease::Refusals;
 use limits::Limits;
 use nova_protocol::{AgentId, InfoHash, Reference};
 pub use schedule::{Clock, Window, WindowError};
 use tokio_util::sync::CancellationToken;
+use uses::Uses;
 
 use crate::{
     agent_client::AgentClient,
@@ -52,6 +56,7 @@ struct Agent {
     store: Store,
     fetcher: Fetcher,
     limits: Limits,
+    cache: Cache,
     torrents: Mutex<HashMap<InfoHash, Torrent>>,
     refusals: Refusals,
     /// The references at which something on this host is kept.
@@ -104,6 +109,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
         limits: Limits::new(&config),
+        cache: Cache::new(config.room(), &config.pins, Uses::open(data.path("uses"))?).context("wrong setting pins")?,
         torrents: Mutex::default(),
         refusals: Refusals::default(),
         follows: follows.iter().map(|follow| follow.reference.clone()).collect(),
@@ -117,6 +123,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let serving = http::serve(listeners.http, routes::routes(&agent, listeners.guard), agent.shutdown.clone());
     tokio::join!(
         serving,
+        agent.keep_room(),
         agent.keep_lease(),
         agent.clone().keep_limits(),
         agent.follow(follows, Through::Agent(myself))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Limits, Pull, PullLimits, Pulls, SetLimits, SetPullLimits, StartPull},
+    api::{Cache, Limits, Pull, PullLimits, Pulls, SetLimits, SetPullLimits, StartPull},
 };
 use reqwest::{Method, Url, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,6 +68,11 @@ impl AgentClient {
     /// Everything that the agent has or is fetching.
     pub async fn pulls(&self) -> Result<Pulls> {
         self.service.json(self.service.request(Method::GET, &["v1", "pulls"])).await
+    }
+
+    /// What the agent takes of the disk.
+    pub async fn cache(&self) -> Result<Cache> {
+        self.service.json(self.service.request(Method::GET, &["v1", "cache"])).await
     }
 
     /// How a pull is doing.

@@ -13,8 +13,20 @@ use std::{
 /// # Errors
 /// When there is no such directory, or the file system has no locks.
 pub(crate) fn claim(directory: &Path) -> io::Result<Option<File>> {
+    lock(directory, File::try_lock)
+}
+
+/// The same together with others who share it.
+///
+/// # Errors
+/// Those of [`claim`].
+pub(crate) fn share(directory: &Path) -> io::Result<Option<File>> {
+    lock(directory, File::try_lock_shared)
+}
+
+fn lock(directory: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> io::Result<Option<File>> {
     let handle = File::open(directory)?;
-    match handle.try_lock() {
+    match lock(&handle) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
@@ -37,5 +49,16 @@ mod tests {
         assert!(claim(home.path()).unwrap().is_none());
         drop(owner);
         assert!(claim(home.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn those_who_share_keep_an_owner_out_and_not_each_other() {
+        let home = tempfile::tempdir().unwrap();
+        let (one, other) = (share(home.path()).unwrap(), share(home.path()).unwrap());
+        assert!(one.is_some() && other.is_some());
+        assert!(claim(home.path()).unwrap().is_none());
+        drop((one, other));
+        let owner = claim(home.path()).unwrap();
+        assert!(owner.is_some() && share(home.path()).unwrap().is_none());
     }
 }

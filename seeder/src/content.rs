@@ -87,6 +87,16 @@ impl<I: Deref<Target = Info>> Content<I> {
         if self.info.is_single_file { self.root.clone() } else { self.info.files[index].path.below(&self.root) }
     }
 
+    /// Whether every file is there and as long as stated.
+    pub fn has_lengths(&self) -> bool {
+        let is_stored = |kind: &FileKind| matches!(kind, FileKind::Plain | FileKind::Executable);
+        let mut files = self.info.files.iter().enumerate().filter(|(_, file)| is_stored(&file.kind));
+        files.all(|(index, file)| {
+            let found = fs::symlink_metadata(self.path_of(index));
+            found.is_ok_and(|found| found.is_file() && found.len() == file.length)
+        })
+    }
+
     /// Fills `buf` with the bytes from `offset` on, across the borders of files; padding is zeros.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use crate::{
     reuse::Holdings,
     service::ServiceError,
     source::{ResolveError, Resolved, Source},
+    store,
     tracker::TrackerClient,
     versions::VersionsError,
 };
@@ -51,7 +52,7 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub enum Progress {
     /// Pieces come in.
-    Fetching(api::Pull),
+    Fetching(Box<api::Pull>),
     /// Everything is there, and is put in its place.
     Delivering {
         /// Bytes so far.
@@ -105,6 +106,9 @@ pub enum PullError {
     /// It is there, but the symlink does not lead to it.
     #[error(transparent)]
     Versions(#[from] VersionsError),
+    /// The agent had it, and has no more, or this user may not read it there.
+    #[error("the content in the agent's store cannot be read: this user may not, or it made way for something else")]
+    Evicted,
     /// The token was cancelled.
     #[error("cancelled; nothing of it is left in {}", .0.display())]
     Cancelled(PathBuf),
@@ -196,6 +200,7 @@ pub async fn pull_through(
                 agent.remove(start(agent, request).await?.info_hash).await?;
                 is_second = true;
             }
+            Err(PullError::Evicted) if !is_second => is_second = true,
             pulled => return pulled,
         }
     }
@@ -221,13 +226,15 @@ where
         if let Some(reason) = pull.reason {
             return Err(FetchError::Failed(reason).into());
         }
-        observe(Progress::Fetching(pull));
+        observe(Progress::Fetching(Box::new(pull)));
         if tokio::time::timeout(POLL, stop.cancelled()).await.is_ok() {
             return Err(cancelled());
         }
         pull = agent.pull(metainfo.info_hash()).await?;
     }
-    observe(Progress::Fetching(pull.clone()));
+    observe(Progress::Fetching(Box::new(pull.clone())));
+    // An agent that wants room does not remove what is being read. Whoever may not lock it may not read it either.
+    let Some(_reading) = store::read(&pull.path).ok().flatten() else { return Err(PullError::Evicted) };
     let told = move |event| observe(event);
     let delivered = deliver(&metainfo, &pull.path, request, Mode::Keep(request.delivery), told, stop).await?;
     Ok(Pulled { metainfo, tag: None, path: delivered.path, was_there: delivered.was_there, sources: pull.sources })
@@ -267,7 +274,7 @@ async fn watch(
         };
         let status = fetcher.status(metainfo.info_hash()).ok_or(FetchError::Removed)?;
         let pull = status.describe(metainfo, origins, root.to_path_buf());
-        observe(Progress::Fetching(pull.clone()));
+        observe(Progress::Fetching(Box::new(pull.clone())));
         if done {
             return Ok(pull);
         }

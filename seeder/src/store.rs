@@ -19,7 +19,7 @@ use nova_protocol::{
     metainfo::{File as TorrentFile, FileKind, Info},
 };
 
-use crate::content::Content;
+use crate::{claim, content::Content};
 
 const METAINFO: &str = "metainfo";
 const CONTENT: &str = "content";
@@ -113,6 +113,16 @@ impl Store {
         sync(&self.content_root())
     }
 
+    /// Has a torrent to oneself for as long as the handle lives, or says that somebody reads its content; see [`read`].
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn claim(&self, info_hash: InfoHash) -> Result<Option<File>, StoreError> {
+        self.reserve(info_hash)?;
+        let folder = self.content_root().join(info_hash.to_string());
+        claim::claim(&folder).map_err(about(&folder))
+    }
+
     /// The torrent with this info hash, if its metainfo is in the store.
     ///
     /// # Errors
@@ -188,16 +198,7 @@ impl Entry {
     /// Whether all of the content is there, verified, and on the disk. The mark alone is not believed: a file that was
     /// removed or cut since is noticed, though not one whose bytes were changed.
     pub fn is_complete(&self) -> bool {
-        self.store.mark_path(self.metainfo.info_hash()).exists() && self.has_lengths()
-    }
-
-    fn has_lengths(&self) -> bool {
-        let content = self.content();
-        let mut files = self.metainfo.info.files.iter().enumerate().filter(|(_, file)| is_stored(file));
-        files.all(|(index, file)| {
-            let found = fs::symlink_metadata(content.path_of(index));
-            found.is_ok_and(|found| found.is_file() && found.len() == file.length)
-        })
+        self.store.mark_path(self.metainfo.info_hash()).exists() && self.content().has_lengths()
     }
 
     /// Takes the mark back: the content could not be read.
@@ -222,6 +223,15 @@ impl Entry {
     fn folder(&self) -> PathBuf {
         self.store.content_root().join(self.metainfo.info_hash().to_string())
     }
+}
+
+/// Keeps the content at a path in some store from being removed for as long as the handle lives; `None` when it is being
+/// removed.
+///
+/// # Errors
+/// When there is no such content, or it may not be read.
+pub(crate) fn read(content_path: &Path) -> io::Result<Option<File>> {
+    claim::share(content_path.parent().ok_or(io::ErrorKind::NotFound)?)
 }
 
 /// Makes every file of the content durable, and every directory that leads to one.

@@ -4,7 +4,10 @@ use clap::Args;
 use nova_protocol::Rate;
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{Clock, Window};
+use super::{
+    cache::Room,
+    schedule::{Clock, Window},
+};
 use crate::{
     fetch::{self, Limits, TorrentLimits},
     follow::{
@@ -47,6 +50,12 @@ pub struct Config {
     pub token_file: PathBuf,
     /// Requests in flight to each peer, of 16 KiB each; 0 for as many as the round trip needs.
     pub request_window: usize,
+    /// Bytes that content may take of the disk; 0 for as many as there are.
+    pub cache_budget: u64,
+    /// Bytes that stay free on the disk.
+    pub free_space_floor: u64,
+    /// Patterns of references whose content is never evicted.
+    pub pins: Vec<String>,
     /// Peers of one torrent at once.
     pub peers_max: NonZeroU32,
     /// Bytes of content that leave in a second, all torrents together; 0 for no limit.
@@ -78,6 +87,9 @@ impl Default for Config {
             token: TokenText::default(),
             token_file: PathBuf::new(),
             request_window: 0,
+            cache_budget: 0,
+            free_space_floor: 1 << 30,
+            pins: Vec::new(),
             peers_max: NonZeroU32::new(128).expect("not zero"),
             upload_limit: Rate::UNLIMITED,
             download_limit: Rate::UNLIMITED,
@@ -154,6 +166,10 @@ impl Config {
 
     pub(super) fn permissions(&self) -> Result<Permissions, GroupError> {
         Permissions::new(self.socket_mode, &self.socket_group)
+    }
+
+    pub(super) fn room(&self) -> Room {
+        Room { budget: (self.cache_budget > 0).then_some(self.cache_budget), floor: self.free_space_floor }
     }
 
     pub(super) fn request_window(&self) -> fetch::Window {

@@ -18,7 +18,14 @@ impl Agent {
             let (agent, through) = (self.clone(), through.clone());
             following.spawn(async move {
                 let name = one.to_string();
-                let observe = move |event| log(&name, &event);
+                let uses = agent.clone();
+                let observe = move |event| {
+                    // It is pulled by its info hash; pins want to know by which reference.
+                    if let Event::Placed { tag, .. } = &event {
+                        uses.cache.uses.note(tag.info_hash, Some(&tag.reference));
+                    }
+                    log(&name, &event);
+                };
                 follow(&one, &agent.tracker, &through, observe, &agent.shutdown).await;
             });
         }

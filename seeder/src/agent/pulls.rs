@@ -1,10 +1,17 @@
 //! What an agent does for those who pull.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 
-use nova_protocol::{InfoHash, Metainfo, api::Pull};
+use nova_protocol::{
+    InfoHash, Metainfo,
+    api::{LastUse, Pull},
+};
 
-use super::{Agent, Torrent};
+use super::{
+    Agent, Torrent,
+    cache::{NoRoom, stored_bytes},
+    uses::Use,
+};
 use crate::{
     fetch::FetchError,
     reuse::Holdings,
@@ -21,6 +28,8 @@ pub(super) enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl Agent {
@@ -30,10 +39,16 @@ impl Agent {
             tracing::error!(%error, "cannot list the store");
             Vec::new()
         });
+        self.fetcher.keep_notes_of(&listed);
+        self.cache.uses.keep(&listed);
         for info_hash in listed {
             let resumed = match self.store.get(info_hash) {
+                // What a removal has left that was cut short, or nobody can read any more.
+                Ok(None) | Err(StoreError::Metainfo { .. }) => {
+                    tracing::warn!(%info_hash, "content without metainfo is removed");
+                    self.store.remove(info_hash).map_err(StartError::from)
+                }
                 Ok(Some(entry)) => self.fetch(&entry.metainfo, Vec::new(), Holdings::of(&self.store)).await.map(drop),
-                Ok(None) => Ok(()),
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = resumed {
@@ -44,7 +59,8 @@ impl Agent {
 
     /// Starts to pull what a user named, or joins the pull that there is.
     pub(super) async fn start(self: &Arc<Self>, source: &Source, holdings: Holdings) -> Result<Pull, StartError> {
-        let Resolved { metainfo, origins, .. } = source.resolve(&self.tracker, &self.fetcher).await?;
+        let Resolved { metainfo, origins, tag } = source.resolve(&self.tracker, &self.fetcher).await?;
+        self.cache.uses.note(metainfo.info_hash(), tag.as_ref().map(|tag| &tag.reference));
         self.fetch(&metainfo, origins, holdings).await
     }
 
@@ -56,6 +72,7 @@ impl Agent {
     ) -> Result<Pull, StartError> {
         let info_hash = metainfo.info_hash();
         let metainfo = self.tracker.metainfo(info_hash).await.unwrap_or(metainfo);
+        self.cache.uses.note(info_hash, None);
         self.fetch(&Arc::new(metainfo), origins(&self.tracker, info_hash).await, holdings).await
     }
 
@@ -63,7 +80,11 @@ impl Agent {
     pub(super) fn pull(&self, info_hash: InfoHash) -> Option<Pull> {
         let Torrent { entry, origins } = self.torrents().get(&info_hash).cloned()?;
         let status = self.fetcher.status(info_hash)?;
-        Some(status.describe(&entry.metainfo, &origins, entry.content_path()))
+        let pull = status.describe(&entry.metainfo, &origins, entry.content_path());
+        let Use { at, references } = self.cache.uses.last(info_hash);
+        let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let pinned = self.cache.is_pinned(info_hash);
+        Some(Pull { last_use: Some(LastUse { at, references, pinned }), ..pull })
     }
 
     /// Everything that the agent has or is fetching, by name.
@@ -82,10 +103,16 @@ impl Agent {
     /// Stops a pull and removes its content. Whether there was one.
     pub(super) async fn remove(&self, info_hash: InfoHash) -> Result<bool, StoreError> {
         let _changing = self.changing.lock().await;
+        self.drop_torrent(info_hash).await
+    }
+
+    /// The same for one who holds `changing`.
+    pub(super) async fn drop_torrent(&self, info_hash: InfoHash) -> Result<bool, StoreError> {
         let was_there = self.torrents().remove(&info_hash).is_some();
         self.refusals.forget(info_hash);
         self.fetcher.remove(info_hash).await;
         self.fetcher.forget_limits(info_hash);
+        self.cache.uses.forget(info_hash);
         self.store.remove(info_hash)?;
         Ok(was_there)
     }
@@ -103,6 +130,9 @@ impl Agent {
         {
             return Ok(pull);
         }
+        if self.store.get(info_hash)?.is_none() {
+            self.make_room(stored_bytes(&metainfo.info)).await?;
+        }
         let entry = self.store.insert(metainfo.clone())?;
         let was_begun = entry.has_content();
         // A pull that failed stays failed in its session; its files are looked at anew.
@@ -115,12 +145,10 @@ impl Agent {
             self.store.remove(info_hash)?;
         }
         added?;
-        let torrent = Torrent { entry: entry.clone(), origins };
-        if self.torrents().insert(info_hash, torrent.clone()).is_none() {
+        if self.torrents().insert(info_hash, Torrent { entry, origins }).is_none() {
             self.tell_when_complete(info_hash);
         }
-        let status = self.fetcher.status(info_hash).ok_or(FetchError::Removed)?;
-        Ok(status.describe(metainfo, &torrent.origins, entry.content_path()))
+        self.pull(info_hash).ok_or_else(|| FetchError::Removed.into())
     }
 
     /// Has `completed` announced once a torrent is.

@@ -34,7 +34,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 /// The URL table. `openapi.json` describes each of these rows and nothing else, which a test compares.
 ///
 /// The first row that matches answers.
-const ROUTES: [(&str, &str, Route); 15] = [
+const ROUTES: [(&str, &str, Route); 16] = [
     ("POST", "/v1/pulls", Route::Start),
     ("GET", "/v1/pulls", Route::Pulls),
     ("GET", "/v1/pulls/{info_hash}.torrent", Route::Metainfo),
@@ -43,6 +43,7 @@ const ROUTES: [(&str, &str, Route); 15] = [
     ("GET", "/v1/pulls/{info_hash}/limits", Route::PullLimits),
     ("PUT", "/v1/pulls/{info_hash}/limits", Route::SetPullLimits),
     ("DELETE", "/v1/pulls/{info_hash}/limits", Route::ResetPullLimits),
+    ("GET", "/v1/cache", Route::Cache),
     ("GET", "/v1/limits", Route::Limits),
     ("PUT", "/v1/limits", Route::SetLimits),
     ("DELETE", "/v1/limits", Route::ResetLimits),
@@ -68,6 +69,8 @@ enum Route {
     PullLimits,
     SetPullLimits,
     ResetPullLimits,
+    /// What the cache takes of the disk.
+    Cache,
     /// The limits of the host.
     Limits,
     SetLimits,
@@ -102,6 +105,7 @@ async fn answer(agent: Arc<Agent>, route: Route, request: Request) -> Response {
             Err(refusal) => refusal.into_response(),
         },
         Route::ResetPullLimits => json(set_pull_limits(&agent, name, None).await),
+        Route::Cache => json(Ok(agent.cache_now())),
         Route::Limits => json(Ok(agent.limits.now())),
         Route::SetLimits => json(read(&request).and_then(not_empty).map(|set| agent.set_limits(&set))),
         Route::ResetLimits => json(Ok(agent.reset_limits())),
@@ -148,7 +152,7 @@ fn refusal(error: &StartError) -> Refusal {
     match error {
         StartError::Resolve(ResolveError::Tracker(error)) if error.is_not_found() => Refusal::not_found(message),
         StartError::Resolve(_) => Refusal(StatusCode::BAD_GATEWAY, "unresolved", message),
-        StartError::Fetch(FetchError::Reserve(ReserveError::NoSpace { .. })) => {
+        StartError::NoRoom(_) | StartError::Fetch(FetchError::Reserve(ReserveError::NoSpace { .. })) => {
             Refusal(StatusCode::INSUFFICIENT_STORAGE, "no_space", message)
         }
         StartError::Store(_) | StartError::Fetch(_) => Refusal::unavailable(message),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fetcher, attendance::Found, notes, storage::Disks};
 use crate::{
-    content::Cancelled,
+    content::{Cancelled, Content},
     reuse::{Holdings, reuse},
 };
 
@@ -52,9 +52,11 @@ impl Fetcher {
         stop: &CancellationToken,
     ) -> Result<Arc<ManagedTorrent>, BeginError> {
         let Beginning { metainfo, folder, seeders, holdings } = beginning;
-        if !notes::exist(&self.state, metainfo.info_hash()) {
+        let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
+        // Notes of files that somebody has cut or removed since say too much.
+        let has_notes = notes::exist(&self.state, metainfo.info_hash());
+        if !has_notes || !Content::new(metainfo.info.clone(), &root).has_lengths() {
             let (metainfo, state, stop) = (metainfo.clone(), self.state.clone(), stop.clone());
-            let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
             let look = move || search(&metainfo, &root, &holdings, &state, &found, &stop);
             // Waited for even when stopped: it writes, and who stopped it may remove the files.
             tokio::task::spawn_blocking(look)

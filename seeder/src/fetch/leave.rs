@@ -15,6 +15,11 @@ impl Fetcher {
         notes::forget(&self.state, info_hash);
     }
 
+    /// Forgets what there was of every torrent but these.
+    pub fn keep_notes_of(&self, torrents: &[InfoHash]) {
+        notes::keep(&self.state, torrents);
+    }
+
     /// The same for a moment: when it is added again, nothing of it is hashed.
     pub(super) async fn set_aside(&self, info_hash: InfoHash) {
         if let Some(have) = self.leave(info_hash).await

@@ -20,6 +20,17 @@ pub(super) fn exist(state: &Path, info_hash: InfoHash) -> bool {
     path(state, info_hash).exists()
 }
 
+/// Forgets every torrent but these.
+pub(super) fn keep(state: &Path, torrents: &[InfoHash]) {
+    for entry in fs::read_dir(state).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let noted = name.to_str().and_then(|name| name.split('.').next()?.parse::<InfoHash>().ok());
+        if noted.is_some_and(|noted| !torrents.contains(&noted)) {
+            let _may_be_gone = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Forgets a torrent. The session does so too, unless it never had it.
 pub(super) fn forget(state: &Path, info_hash: InfoHash) {
     let _may_be_gone = fs::remove_file(path(state, info_hash));

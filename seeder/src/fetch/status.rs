@@ -68,6 +68,7 @@ impl Status {
             uploaded: self.uploaded,
             peers: self.peers,
             sources: self.sources.into_iter().map(source).collect(),
+            last_use: None,
             path,
             reason: self.error,
         }

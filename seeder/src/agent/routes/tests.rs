@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use boon::{Compiler, Schemas};
 use nova_protocol::{
     Rate,
-    api::{ErrorBody, ErrorDetail, Limits, LimitsSetBy, PullState, SetLimits, Source as From},
+    api::{Cache, ErrorBody, ErrorDetail, LastUse, Limits, LimitsSetBy, PullState, SetLimits, Source as From},
 };
 use reqwest::{
     Method,
@@ -223,6 +223,7 @@ fn every_field_of_every_body_is_described() {
         uploaded: 0,
         peers: 1,
         sources: vec![From { addr: "127.0.0.1:1".parse().unwrap(), bytes: 1, origin: true }],
+        last_use: Some(LastUse { at: 1, references: vec!["demo:v1".parse().unwrap()], pinned: true }),
         path: "/demo".into(),
         reason: Some("no space".to_owned()),
     };
@@ -230,6 +231,8 @@ fn every_field_of_every_body_is_described() {
         description.assert_sample("Pull", Pull { state, ..pull.clone() });
     }
     description.assert_sample("Pulls", Pulls { pulls: vec![pull] });
+    let cache = Cache { torrents: 1, used: 1, budget: Some(1), free: 1, free_space_floor: 1 };
+    description.assert_sample("Cache", cache);
     description.assert_sample("StartPull", StartPull { source: "demo".to_owned() });
     for set_by in [LimitsSetBy::Settings, LimitsSetBy::Schedule, LimitsSetBy::Hand] {
         let limits = Limits { upload_limit: rate, download_limit: Rate::UNLIMITED, set_by, until: Some(1) };

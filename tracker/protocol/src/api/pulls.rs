@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::InfoHash;
+use crate::{InfoHash, Reference};
 
 /// Body of `POST /v1/pulls` on an agent, which takes a `.torrent` (`application/x-bittorrent`) in its place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,11 +43,41 @@ pub struct Pull {
     pub peers: u32,
     /// Where pieces came from since then.
     pub sources: Vec<Source>,
+    /// When it was pulled or delivered last, and as what; an agent says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_use: Option<LastUse>,
     /// Where the content is on this host: the file or directory that is called `name` inside the torrent.
     pub path: std::path::PathBuf,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// When something in an agent's cache was of use last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUse {
+    /// When it was asked for.
+    pub at: u64,
+    /// The references that led to it, and to nothing else since.
+    pub references: Vec<Reference>,
+    /// Whether it is pinned: never evicted.
+    pub pinned: bool,
+}
+
+/// Answer of `GET /v1/cache` on an agent: what it takes of the disk, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// Torrents in it.
+    pub torrents: u64,
+    /// That these take, or will when they are complete.
+    pub used: u64,
+    /// That they may take; no more than the disk has when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
+    /// That are free on the disk.
+    pub free: u64,
+    /// That stay free on the disk.
+    pub free_space_floor: u64,
 }
 
 /// How far an agent is with a pull.

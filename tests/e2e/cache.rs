@@ -1,0 +1,149 @@
+//! An agent's cache keeps to its budget, and keeps what must be kept.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, fs::File, path::PathBuf, time::Duration};
+
+use nova_protocol::{InfoHash, api::PullState};
+use nova_seeder::{agent_client::AgentClient, service::ServiceError};
+use nova_tests::{Stack, Tree, assert_same, eventually};
+use reqwest::StatusCode;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const BUDGET: u64 = 5 << 20;
+
+/// A tracker, an origin with `a`, `b` and `c` of 2 MiB each, and an agent with room for two of them.
+fn stack(pins: &str) -> (Stack, AgentClient, [InfoHash; 3]) {
+    let mut stack = Stack::start();
+    let pushed = ["a", "b", "c"].map(|name| {
+        let tree = Tree::new(&stack.path(name)).file(&format!("{name}.bin"), 2 << 20).root();
+        stack.push(&tree, &format!("{name}:v1")).info_hash
+    });
+    stack.set("agent", "NOVA_AGENT_CACHE_BUDGET", &BUDGET.to_string());
+    stack.set("agent", "NOVA_AGENT_FREE_SPACE_FLOOR", "0");
+    stack.set("agent", "NOVA_AGENT_PINS", pins);
+    let agent = stack.add_agent("agent");
+    (stack, agent, pushed)
+}
+
+fn pull(stack: &Stack, agent: &AgentClient, reference: &str) -> InfoHash {
+    let info_hash = stack.block_on(agent.start(reference, &[])).unwrap().info_hash;
+    eventually("the agent seeds", MINUTE, || match stack.block_on(agent.pull(info_hash)) {
+        Ok(pull) if pull.state == PullState::Seeding => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    info_hash
+}
+
+fn held(stack: &Stack, agent: &AgentClient) -> Vec<String> {
+    stack.block_on(agent.pulls()).unwrap().pulls.into_iter().map(|pull| pull.name).collect()
+}
+
+fn refused(stack: &Stack, agent: &AgentClient, reference: &str) -> String {
+    match stack.block_on(agent.start(reference, &[])) {
+        Err(ServiceError::Refused { status: StatusCode::INSUFFICIENT_STORAGE, message, .. }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn content(stack: &Stack, info_hash: InfoHash) -> PathBuf {
+    stack.path(&format!("agent/store/content/{info_hash}"))
+}
+
+#[test]
+fn the_least_recently_used_makes_way_and_its_files_go() {
+    let (stack, agent, [_, b, _]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "c:v1");
+    assert_eq!(held(&stack, &agent), ["a", "c"]);
+    assert!(!content(&stack, b).exists());
+    let cache = stack.block_on(agent.cache()).unwrap();
+    assert_eq!((cache.torrents, cache.used, cache.budget), (2, 4 << 20, Some(BUDGET)));
+}
+
+#[test]
+fn what_is_pinned_stays_and_the_user_is_told_when_nothing_may_go() {
+    let (stack, agent, _) = stack("[\"a:*\", \"c:*\"]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    pull(&stack, &agent, "c:v1");
+    assert_eq!(held(&stack, &agent), ["a", "c"]);
+    let message = refused(&stack, &agent, "b:v1");
+    assert!(message.contains("2 pinned"), "{message}");
+    assert_eq!(held(&stack, &agent), ["a", "c"]);
+}
+
+#[test]
+fn what_is_being_read_stays_until_its_reader_is_gone() {
+    let (stack, agent, [a, ..]) = stack("[\"b:*\"]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    let reader = File::open(content(&stack, a)).unwrap();
+    reader.lock_shared().unwrap();
+    let message = refused(&stack, &agent, "c:v1");
+    assert!(message.contains("1 being read"), "{message}");
+    drop(reader);
+    pull(&stack, &agent, "c:v1");
+    assert_eq!(held(&stack, &agent), ["b", "c"]);
+}
+
+#[test]
+fn the_last_copy_stays_while_its_origin_is_down() {
+    let (mut stack, agent, [a, ..]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    stack.kill("origin");
+    eventually("the origin's lease ends", MINUTE, || match stack.torrent(a).unwrap().complete_replicas() {
+        0 => Ok(()),
+        live => Err(live),
+    });
+    let message = refused(&stack, &agent, "c:v1");
+    assert!(message.contains("last copy"), "{message}");
+    stack.start_origin("origin");
+    eventually("the origin holds it again", MINUTE, || match stack.torrent(a).unwrap().complete_replicas() {
+        0 => Err("no copy"),
+        _ => Ok(()),
+    });
+    pull(&stack, &agent, "c:v1");
+    assert_eq!(held(&stack, &agent), ["b", "c"]);
+}
+
+#[test]
+fn after_a_kill_the_cache_is_what_its_directory_has() {
+    let (mut stack, agent, [a, b, _]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    stack.kill("agent");
+    // As an eviction leaves it that was killed in its middle.
+    fs::remove_file(stack.path(&format!("agent/store/metainfo/{a}.torrent"))).unwrap();
+    let agent = stack.start_agent("agent");
+    assert_eq!(held(&stack, &agent), ["b"]);
+    assert!(!content(&stack, a).exists());
+    let again = stack.pulled(&agent, b, MINUTE);
+    assert!(again.sources.is_empty() && again.last_use.unwrap().references == ["b:v1".parse().unwrap()]);
+    pull(&stack, &agent, "c:v1");
+    assert_eq!(held(&stack, &agent), ["b", "c"]);
+}
+
+#[test]
+fn a_file_that_was_removed_behind_the_agents_back_is_fetched_again() {
+    let (mut stack, agent, [a, ..]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    stack.kill("agent");
+    fs::remove_file(content(&stack, a).join("a/a.bin")).unwrap();
+    let agent = stack.start_agent("agent");
+    pull(&stack, &agent, "a:v1");
+    assert_same(&stack.path("a"), &content(&stack, a).join("a"));
+}
+
+#[test]
+fn a_removed_torrent_stops_seeding_at_once_even_while_the_tracker_is_away() {
+    let (mut stack, agent, [a, ..]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    stack.kill("tracker");
+    stack.block_on(agent.remove(a)).unwrap();
+    assert!(stack.block_on(agent.pull(a)).unwrap_err().is_not_found());
+    assert!(!content(&stack, a).exists());
+}
