@@ -5,7 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod agents;
+pub mod agents;
 mod announce;
 pub mod config;
 pub mod events;

@@ -42,7 +42,7 @@ fn an_agent_is_live_until_its_lease_runs_out() {
     assert_eq!(ids(&agents), ["b"]);
     agents.remove(&id("b")).unwrap();
     assert!(matches!(agents.remove(&id("b")), Err(AgentsError::Unknown(_))));
-    assert_eq!((agents.bytes, agents.busy, agents.len()), (0, 0, 0));
+    assert_eq!((agents.bytes, agents.busy, agents.count()), (0, 0, 0));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn an_id_that_two_hosts_share_is_one_agent_and_known_to_be_contested() {
     assert!(!contested(&agents));
     for host in ["other", "host"] {
         agents.renew(id("a"), AgentLease { host: host.parse().unwrap(), ..lease(&[]) }, RULES, now).unwrap();
-        assert!(contested(&agents) && agents.len() == 1);
+        assert!(contested(&agents) && agents.count() == 1);
     }
 }
 

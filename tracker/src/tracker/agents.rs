@@ -49,7 +49,7 @@ impl Tracker {
     pub fn agent_page(&self, after: Option<&AgentId>, limit: usize, now: Instant) -> AgentPage {
         let ((page, has_more), live, pulls) = {
             let agents = self.agents();
-            (agents.page(after, limit), agents.len() as u64, agents.pulls())
+            (agents.page(after, limit), agents.count() as u64, agents.pulls())
         };
         let agents = page.iter().map(|agent| AgentSummary {
             id: agent.id.clone(),
@@ -65,7 +65,7 @@ impl Tracker {
     /// How many agents are live, and how far their pulls are.
     pub fn agent_counts(&self) -> (usize, PullCounts) {
         let agents = self.agents();
-        (agents.len(), agents.pulls())
+        (agents.count(), agents.pulls())
     }
 
     /// How many live agents have all of each torrent. Looks at every pull of every agent once, off the async threads.

@@ -154,7 +154,7 @@ mod tests {
             text.ends_with("1 of 4 agents have demo:v1 version 3 (25%), 1 fetching, 1 failed, 1 waiting"),
             "{text}"
         );
-        assert!(text.contains("fetching   40%  40.00 KiB/s"), "{text}");
+        assert!(text.contains("fetching   40%   40.00 KiB/s"), "{text}");
     }
 
     #[test]
