@@ -1,6 +1,6 @@
 //! What the commands can be told once for all: built-in defaults, then a file, then `NOVA_CLI_*`, then flags.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use figment::{
@@ -35,6 +35,8 @@ pub struct Config {
     pub agent_token_file: PathBuf,
     /// Where a push, or a pull without an agent, listens for peers.
     pub listen: SocketAddr,
+    /// Seconds without a byte from peers before a pull without an agent takes content from an origin over HTTP.
+    pub stall_timeout: NonZeroU32,
     /// What histories say of who pushed; empty for user@host.
     pub pusher: String,
 }
@@ -47,6 +49,7 @@ impl Default for Config {
             agent_token: TokenText::default(),
             agent_token_file: PathBuf::new(),
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            stall_timeout: NonZeroU32::new(30).expect("not zero"),
             pusher: String::new(),
         }
     }

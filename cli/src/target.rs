@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use nova_protocol::{Metainfo, api::TagVersion, metainfo::Info};
-use nova_seeder::{fetch::Fetcher, source::Source};
+use nova_seeder::{fetch::Fetcher, pull, source::Source};
 
 use crate::context::Context;
 
@@ -41,7 +41,7 @@ pub async fn find(context: &Context, source: &Source) -> Result<Target> {
 }
 
 async fn of_magnet(context: &Context, source: &Source) -> Result<Metainfo> {
-    let fetcher = Fetcher::alone(context.config.listen).await?;
+    let fetcher = Fetcher::alone(context.config.listen, &context.tracker()?, pull::STALL_AFTER).await?;
     let resolved = context.ask(source.resolve(&context.tracker()?, &fetcher)).await;
     fetcher.stop().await;
     Ok(resolved?.metainfo.as_ref().clone())

@@ -96,16 +96,19 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let follows = config.follows()?;
     let data = DataDir::open(&config.data_dir)?;
     let id = if config.id.is_empty() { data.id("agent")? } else { config.id.clone() };
+    let tracker = TrackerClient::new(&config.tracker)?;
     let options = fetch::Options {
         listen: config.peers_listen,
         state: data.path("session"),
         request_window: config.request_window(),
         limits: config.limits(),
+        tracker: Some(tracker.clone()),
+        stall_after: config.stall_after(),
     };
     let session = CancellationToken::new();
     let agent = Arc::new(Agent {
         id: id.parse().context("wrong setting id")?,
-        tracker: TrackerClient::new(&config.tracker)?,
+        tracker,
         store: Store::open(data.path("store"))?,
         fetcher: Fetcher::start(options, peer_id(), session.child_token()).await?,
         limits: Limits::new(&config),

@@ -11,7 +11,7 @@ mod tests;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io,
-    ops::{Deref, Range},
+    ops::Deref,
     os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -113,7 +113,7 @@ impl<I: Deref<Target = Info>> Content<I> {
 
     /// As [`Self::read_at`], for a range that is known to lie inside.
     pub(crate) fn read(&self, mut offset: u64, mut buf: &mut [u8]) -> Result<(), ReadError> {
-        for index in self.files_in(offset..offset + buf.len() as u64) {
+        for index in self.info.files_in(offset..offset + buf.len() as u64) {
             let file = &self.info.files[index];
             let inside = offset - file.offset;
             let count = usize::try_from(file.length - inside).map_or(buf.len(), |rest| rest.min(buf.len()));
@@ -121,22 +121,13 @@ impl<I: Deref<Target = Info>> Content<I> {
             if file.kind == FileKind::Padding {
                 part.fill(0);
             } else {
-                let open = self.open.get(index, || open_file(&self.path_of(index)));
-                let read = open.and_then(|open| open.read_exact_at(part, inside));
+                let read = self.file(index).and_then(|open| open.read_exact_at(part, inside));
                 read.map_err(|source| self.named(index, source))?;
             }
             offset += count as u64;
             buf = rest;
         }
         Ok(())
-    }
-
-    /// The indices of the files that have bytes in `range`.
-    pub(crate) fn files_in(&self, range: Range<u64>) -> impl Iterator<Item = usize> {
-        let files = &self.info.files;
-        let first = files.partition_point(|file| file.offset + file.length <= range.start);
-        let end = first + files[first..].partition_point(|file| file.offset < range.end);
-        (first..end).filter(|&index| files[index].length > 0)
     }
 
     fn named(&self, file: usize, source: io::Error) -> ReadError {

@@ -2,17 +2,22 @@
 //!
 //! Content of no bytes never reaches librqbit, which refuses it: making its files is all there is to do.
 
+mod account;
 mod attendance;
 mod begin;
 mod engine;
+mod fallback;
 mod introduce;
 mod leave;
 mod limits;
+mod loopback;
 mod notes;
 mod reserve;
+mod stall;
 mod status;
 mod storage;
 mod waker;
+mod web_seed;
 mod window;
 
 use std::{
@@ -46,6 +51,7 @@ use crate::{
     announce::{Amounts, Announcer},
     peer_id,
     reuse::Holdings,
+    tracker::TrackerClient,
 };
 
 const POLL: Duration = Duration::from_millis(50);
@@ -63,6 +69,10 @@ pub struct Options {
     pub request_window: Window,
     /// Bytes a second, and connections.
     pub limits: Limits,
+    /// Who knows origins that give content over HTTP, when peers do not.
+    pub tracker: Option<TrackerClient>,
+    /// How long nothing may come from peers before that is tried.
+    pub stall_after: Duration,
 }
 
 /// A librqbit session. Cheap to clone; ends with the token that it was started with.
@@ -79,6 +89,10 @@ pub struct Fetcher {
     introductions: Introductions,
     request_window: Window,
     torrents_limits: TorrentsLimits,
+    tracker: Option<TrackerClient>,
+    stall_after: Duration,
+    /// Asks web seeds.
+    http: reqwest::Client,
     shutdown: CancellationToken,
 }
 
@@ -109,6 +123,7 @@ impl Fetcher {
     /// [`FetchError::Start`].
     pub async fn start(options: Options, peer_id: PeerId, shutdown: CancellationToken) -> Result<Self, FetchError> {
         let (listen, request_window) = (options.listen, options.request_window);
+        let (tracker, stall_after) = (options.tracker.clone(), options.stall_after);
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
         let state = options.state.clone();
@@ -134,18 +149,22 @@ impl Fetcher {
             introductions,
             request_window,
             torrents_limits,
+            tracker,
+            stall_after,
+            http: reqwest::Client::new(),
             shutdown,
         })
     }
 
-    /// Starts a session for one download, of which nothing stays.
+    /// Starts a session for one download, of which nothing stays; see [`Options`] for what the rest means.
     ///
     /// # Errors
     /// [`FetchError::Start`].
-    pub async fn alone(listen: SocketAddr) -> Result<Self, FetchError> {
+    pub async fn alone(listen: SocketAddr, tracker: &TrackerClient, stall_after: Duration) -> Result<Self, FetchError> {
         let state = tempfile::tempdir().map_err(|error| FetchError::Start(listen, error.to_string()))?;
         let (request_window, limits) = (Window::AtLeast(16), Limits::default());
-        let options = Options { listen, state: state.path().to_path_buf(), request_window, limits };
+        let (state_path, tracker) = (state.path().to_path_buf(), Some(tracker.clone()));
+        let options = Options { listen, state: state_path, request_window, limits, tracker, stall_after };
         let fetcher = Self::start(options, peer_id(), CancellationToken::new()).await?;
         Ok(Self { _temporary: Some(Arc::new(state)), ..fetcher })
     }

@@ -14,7 +14,7 @@ use self::{execute::execute, news::News, pace::backoff};
 use crate::{
     deliver::{DeliverError, Delivery, Replace},
     place::{Place, Through},
-    pull::{Progress, PullError, Pulled, Request},
+    pull::{Progress, PullError, Pulled, Request, STALL_AFTER},
     service::ServiceError,
     source::Source,
     tracker::TrackerClient,
@@ -218,6 +218,8 @@ where
                 delivery: follow.delivery,
                 reuse: Vec::new(),
                 listen: follow.listen,
+                stall_after: STALL_AFTER,
+                deadline: None,
             };
             let observe = self.observe.clone();
             let observe = move |progress| observe(Event::Progress(progress));

@@ -12,6 +12,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -94,6 +95,9 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         state: data.path("session"),
         request_window: fetch::Window::Fixed(128),
         limits: fetch::Limits::default(),
+        // While an origin fetches, no other has all of it, as a rule.
+        tracker: None,
+        stall_after: Duration::from_mins(1),
     };
     let fetcher = Fetcher::start(options, peer_id(), engines.child_token()).await?;
     let origin = Arc::new(Origin {

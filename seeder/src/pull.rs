@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nova_protocol::{
@@ -30,6 +30,8 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_millis(100);
+/// How long nothing may come from peers, where no setting says so.
+pub const STALL_AFTER: Duration = Duration::from_secs(30);
 
 /// What to pull, and where to.
 #[derive(Debug, Clone)]
@@ -46,6 +48,10 @@ pub struct Request {
     pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How long nothing may come from peers before a pull without an agent takes content from an origin over HTTP.
+    pub stall_after: Duration,
+    /// From when on it is no failure of the content that it is not here: what has come in is kept for the next try.
+    pub deadline: Option<Instant>,
 }
 
 /// What a pull is doing.
@@ -116,8 +122,8 @@ pub enum PullError {
 
 /// Pulls as a peer of its own, until everything is there.
 ///
-/// What has come in is kept in `.nova-INFO_HASH` beside the destination: a pull that is killed goes on from it, one
-/// that fails or is cancelled removes it.
+/// What has come in is kept in `.nova-INFO_HASH` beside the destination: a pull that is killed, or whose time is over,
+/// is gone on with from there; one that fails or is cancelled removes it.
 ///
 /// # Errors
 /// Every variant of [`PullError`].
@@ -127,7 +133,7 @@ pub async fn pull(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<Pulled, PullError> {
-    let fetcher = Fetcher::alone(request.listen).await?;
+    let fetcher = Fetcher::alone(request.listen, tracker, request.stall_after).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
         Ok(Fetched::Staged { stage, pulled }) => {
@@ -168,13 +174,16 @@ async fn fetch(
     if let Some(path) = already_there(&metainfo, request, stop).await? {
         return Ok(Fetched::WasThere(Pulled { metainfo, tag, path, was_there: true, sources: Vec::new() }));
     }
-    let stage = Stage::new(&request.directory, metainfo.info_hash())?;
+    let mut stage = Stage::new(&request.directory, metainfo.info_hash())?;
     let root = stage.path.join(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
     fetcher.add(&metainfo, folder, &origins, request.holdings(&metainfo)).await?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
+    if watched.is_none() {
+        stage.is_kept = request.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    }
     let last = watched.ok_or_else(cancelled)??;
     let pulled = Pulled { metainfo, tag, path: root, was_there: false, sources: last.sources };
     Ok(Fetched::Staged { stage, pulled })
@@ -325,9 +334,10 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Where a pull without an agent keeps what has come in; removed when the pull ends, however it does.
+/// Where a pull without an agent keeps what has come in; removed when the pull ends, unless it is to be gone on with.
 struct Stage {
     path: PathBuf,
+    is_kept: bool,
     _claim: File,
 }
 
@@ -335,7 +345,7 @@ impl Stage {
     fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
         let path = directory.join(format!(".nova-{info_hash}"));
         match std::fs::create_dir_all(&path).and_then(|()| claim(&path)) {
-            Ok(Some(claim)) => Ok(Self { path, _claim: claim }),
+            Ok(Some(claim)) => Ok(Self { path, is_kept: false, _claim: claim }),
             Ok(None) => Err(PullError::Busy(directory.to_path_buf())),
             Err(source) => Err(PullError::Stage { path, source }),
         }
@@ -344,7 +354,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+        if !self.is_kept
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove");
         }
     }

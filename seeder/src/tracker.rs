@@ -112,6 +112,12 @@ impl TrackerClient {
         self.service.metainfo(request, info_hash).await
     }
 
+    /// Where live origins give all of a torrent over HTTP, as `GET /v1/torrents/{info_hash}.torrent?web_seeds=true` says.
+    pub async fn web_seeds(&self, info_hash: InfoHash) -> Result<Vec<String>> {
+        let request = self.service.request(Method::GET, &["v1", "torrents", &format!("{info_hash}.torrent")]);
+        Ok(self.service.metainfo(request.query(&[("web_seeds", true)]), info_hash).await?.web_seeds)
+    }
+
     /// `DELETE /v1/torrents/{info_hash}`.
     pub async fn delete_torrent(&self, info_hash: InfoHash) -> Result<()> {
         self.service

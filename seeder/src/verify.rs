@@ -210,7 +210,7 @@ fn blame_bad_pieces(content: &Content<&Info>, good_pieces: &[bool], faults: &mut
     let mut blamed = BTreeMap::new();
     for (index, _) in (0..).zip(good_pieces).filter(|&(_, good)| !good) {
         let start = u64::from(index) * u64::from(info.piece_length.get());
-        let suspects = || content.files_in(start..start + u64::from(info.piece_size(index)));
+        let suspects = || info.files_in(start..start + u64::from(info.piece_size(index)));
         if !suspects().any(|file| faults.contains_key(&file)) {
             let stored = suspects().filter(|&file| info.files[file].kind != FileKind::Padding);
             blamed.extend(stored.map(|file| (file, Fault::Content)));

@@ -122,6 +122,8 @@ impl Pull {
             delivery: self.delivery,
             reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
             listen: self.listen.unwrap_or(context.config.listen),
+            stall_after: Duration::from_secs(context.config.stall_timeout.get().into()),
+            deadline: self.timeout.map(|seconds| started + Duration::from_secs(seconds)),
         };
         let observer = Arc::new(Observer::new(context, through));
         let pulled = self.within(context, &request, through, &observer).await?;
@@ -180,7 +182,10 @@ impl Pull {
         match pull.await {
             // It was done in the same instant.
             Ok(pulled) => Ok(pulled),
-            Err(_) => bail!("gave up after {seconds} s (--timeout): waited for {}", observer.waits_for()),
+            Err(_) => bail!(
+                "gave up after {seconds} s (--timeout): waited for {}; what has come is kept, and the next pull goes on from it",
+                observer.waits_for()
+            ),
         }
     }
 

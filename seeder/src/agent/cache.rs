@@ -45,7 +45,7 @@ enum Reason {
 /// There is no room, and nothing that may go.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no room for {needed} bytes: the cache has {used} bytes{}, {free} are free on the disk, of which {} stay free{}",
+    "no space left for {needed} bytes: the cache has {used} bytes{}, {free} are free on the disk, of which {} stay free{}",
     Within(.room.budget), .room.floor, Stays(.stays)
 )]
 pub(super) struct NoRoom {
@@ -132,8 +132,9 @@ impl Agent {
 
     /// What the cache takes, as those are told who ask.
     pub(super) fn cache_now(&self) -> api::Cache {
+        let torrents = self.torrents().len() as u64;
         api::Cache {
-            torrents: self.torrents().len() as u64,
+            torrents,
             used: self.used_bytes(),
             budget: self.cache.room.budget,
             free: self.store.free_bytes().unwrap_or(0),
@@ -233,7 +234,7 @@ mod tests {
         let refused = NoRoom { needed: 9, used: 8, free: 7, room: Room { budget: Some(10), floor: 1 }, stays };
         assert_eq!(
             refused.to_string(),
-            "no room for 9 bytes: the cache has 8 bytes of 10 (cache_budget), 7 are free on the disk, of which 1 stay \
+            "no space left for 9 bytes: the cache has 8 bytes of 10 (cache_budget), 7 are free on the disk, of which 1 stay \
              free; 2 pinned; 1 the last copy that the tracker knows of"
         );
     }

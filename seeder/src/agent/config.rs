@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::Args;
 use nova_protocol::Rate;
@@ -56,6 +56,8 @@ pub struct Config {
     pub free_space_floor: u64,
     /// Patterns of references whose content is never evicted.
     pub pins: Vec<String>,
+    /// Seconds without a byte from peers before content comes from an origin over HTTP.
+    pub stall_timeout: NonZeroU32,
     /// Peers of one torrent at once.
     pub peers_max: NonZeroU32,
     /// Bytes of content that leave in a second, all torrents together; 0 for no limit.
@@ -90,6 +92,7 @@ impl Default for Config {
             cache_budget: 0,
             free_space_floor: 1 << 30,
             pins: Vec::new(),
+            stall_timeout: NonZeroU32::new(30).expect("not zero"),
             peers_max: NonZeroU32::new(128).expect("not zero"),
             upload_limit: Rate::UNLIMITED,
             download_limit: Rate::UNLIMITED,
@@ -166,6 +169,10 @@ impl Config {
 
     pub(super) fn permissions(&self) -> Result<Permissions, GroupError> {
         Permissions::new(self.socket_mode, &self.socket_group)
+    }
+
+    pub(super) fn stall_after(&self) -> Duration {
+        Duration::from_secs(self.stall_timeout.get().into())
     }
 
     pub(super) fn room(&self) -> Room {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     ops::RangeInclusive,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -13,7 +14,6 @@ use nova_protocol::{
 };
 
 use super::Agent;
-use crate::fetch::FetchError;
 
 /// How often the agent looks whether there is news.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl Agent {
 
 impl Refusals {
     /// Remembers why a pull could not start, or forgets it when it has.
-    pub(super) fn note(&self, metainfo: &Metainfo, error: Option<&FetchError>) {
+    pub(super) fn note(&self, metainfo: &Metainfo, error: Option<&dyn Display>) {
         let (info_hash, length) = (metainfo.info_hash(), metainfo.info.length);
         let mut refusals = self.lock();
         let Some(error) = error else {
@@ -223,7 +223,7 @@ mod tests {
             let info = format!("d6:lengthi9e4:name{length}:{name}12:piece lengthi65536e6:pieces20:{pieces}e");
             Metainfo::from_info(info.as_bytes(), &[], &[]).unwrap()
         };
-        let (refusals, error) = (Refusals::default(), FetchError::Failed("no space left".to_owned()));
+        let (refusals, error) = (Refusals::default(), "no space left");
         refusals.note(&metainfo("a"), Some(&error));
         let listed = refusals.list();
         assert_eq!(

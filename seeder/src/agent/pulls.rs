@@ -1,6 +1,6 @@
 //! What an agent does for those who pull.
 
-use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
+use std::{fmt::Display, net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 
 use nova_protocol::{
     InfoHash, Metainfo,
@@ -130,6 +130,19 @@ impl Agent {
         {
             return Ok(pull);
         }
+        let added = self.add(metainfo, origins, holdings).await;
+        self.refusals.note(metainfo, added.as_ref().err().map(|error| error as &dyn Display));
+        added?;
+        self.pull(info_hash).ok_or_else(|| FetchError::Removed.into())
+    }
+
+    async fn add(
+        self: &Arc<Self>,
+        metainfo: &Arc<Metainfo>,
+        origins: Vec<SocketAddr>,
+        holdings: Holdings,
+    ) -> Result<(), StartError> {
+        let info_hash = metainfo.info_hash();
         if self.store.get(info_hash)?.is_none() {
             self.make_room(stored_bytes(&metainfo.info)).await?;
         }
@@ -140,7 +153,6 @@ impl Agent {
             self.fetcher.remove(info_hash).await;
         }
         let added = self.fetcher.add(metainfo, &entry.output_folder(), &origins, holdings).await;
-        self.refusals.note(metainfo, added.as_ref().err());
         if added.is_err() && !was_begun {
             self.store.remove(info_hash)?;
         }
@@ -148,7 +160,7 @@ impl Agent {
         if self.torrents().insert(info_hash, Torrent { entry, origins }).is_none() {
             self.tell_when_complete(info_hash);
         }
-        self.pull(info_hash).ok_or_else(|| FetchError::Removed.into())
+        Ok(())
     }
 
     /// Has `completed` announced once a torrent is.

@@ -49,7 +49,7 @@ struct Place {
 
 impl Place {
     fn of<I: Deref<Target = Info>>(content: &Content<I>, offset: u64) -> io::Result<Self> {
-        let index = content.files_in(offset..offset + 1).next().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let index = content.info().files_in(offset..offset + 1).next().ok_or(io::ErrorKind::UnexpectedEof)?;
         let file = &content.info().files[index];
         let inside = offset - file.offset;
         Ok(Self { index, is_padding: file.kind == FileKind::Padding, inside, rest: file.length - inside })

@@ -87,7 +87,7 @@ pub(super) fn copy(
 
 impl Writer<'_> {
     fn write(&self, mut offset: u64, mut bytes: &[u8]) -> ControlFlow<()> {
-        for index in self.content.files_in(offset..offset + bytes.len() as u64) {
+        for index in self.content.info().files_in(offset..offset + bytes.len() as u64) {
             let file = &self.content.info().files[index];
             let inside = offset - file.offset;
             let count = usize::try_from(file.length - inside).map_or(bytes.len(), |rest| rest.min(bytes.len()));

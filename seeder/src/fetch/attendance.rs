@@ -2,21 +2,22 @@
 //! introductions, waking.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use librqbit::ManagedTorrent;
+use nova_protocol::Metainfo;
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Fetcher, State,
+    account::Account,
     begin::Beginning,
+    fallback::Fallback,
     introduce::List,
+    stall::{Pace, Scene},
     status::{Status, status},
     waker::Waker,
 };
@@ -33,7 +34,7 @@ const SEEDERS_FIRST: Duration = Duration::from_secs(1);
 pub(super) struct Attendance {
     stop: CancellationToken,
     phase: Arc<Mutex<Phase>>,
-    found: Arc<Found>,
+    account: Arc<Account>,
     /// None for content of no bytes.
     task: Option<JoinHandle<()>>,
 }
@@ -51,34 +52,27 @@ enum Phase {
     Empty,
 }
 
-/// What the search of this host came to, in bytes.
-#[derive(Default)]
-pub(super) struct Found {
-    looked: AtomicU64,
-    reused: AtomicU64,
-}
-
 impl Attendance {
     /// Begins a torrent and attends to it.
     pub(super) fn start(fetcher: Fetcher, beginning: Beginning, list: Arc<List>, stop: CancellationToken) -> Self {
         let is_empty = beginning.metainfo.info.length == 0;
         let phase = Arc::new(Mutex::new(if is_empty { Phase::Empty } else { Phase::Search }));
-        let found = Arc::<Found>::default();
-        let attend = attend(fetcher, beginning, list, phase.clone(), found.clone(), stop.clone());
+        let account = Arc::<Account>::default();
+        let attend = attend(fetcher, beginning, list, phase.clone(), account.clone(), stop.clone());
         let task = (!is_empty).then(|| tokio::spawn(attend));
-        Self { stop, phase, found, task }
+        Self { stop, phase, account, task }
     }
 
     /// How the torrent is doing.
     pub(super) fn status(&self) -> Status {
         let phase = lock(&self.phase).clone();
         let now = match phase {
-            Phase::Search => Status { checked: self.found.looked.load(Relaxed), ..Status::nothing() },
+            Phase::Search => Status { checked: self.account.looked(), ..Status::nothing() },
             Phase::Session(torrent) => status(&torrent),
             Phase::Failed(error) => Status { state: State::Failed, error: Some(error), ..Status::nothing() },
             Phase::Empty => Status { state: State::Complete, ..Status::nothing() },
         };
-        Status { reused: self.found.reused.load(Relaxed), ..now }
+        self.account.complete(now)
     }
 
     /// Has everything end, and says what the session has by now.
@@ -102,28 +96,16 @@ impl Attendance {
     }
 }
 
-impl Found {
-    /// So many bytes were looked for so far.
-    pub(super) fn look(&self, bytes: u64) {
-        self.looked.fetch_max(bytes, Relaxed);
-    }
-
-    /// So many were found in all.
-    pub(super) fn settle(&self, bytes: u64) {
-        self.reused.store(bytes, Relaxed);
-    }
-}
-
 async fn attend(
     fetcher: Fetcher,
     beginning: Beginning,
     list: Arc<List>,
     phase: Arc<Mutex<Phase>>,
-    found: Arc<Found>,
+    account: Arc<Account>,
     stop: CancellationToken,
 ) {
     let metainfo = beginning.metainfo.clone();
-    let torrent = match fetcher.begin(beginning, found, &stop).await {
+    let torrent = match fetcher.begin(beginning, account.clone(), &stop).await {
         Ok(torrent) => torrent,
         Err(error) => return *lock(&phase) = Phase::Failed(error.to_string()),
     };
@@ -142,17 +124,25 @@ async fn attend(
     };
     let has_news = Notify::new();
     let found = |peer| list.add(peer);
-    let waker = Waker::new(fetcher.addr, &metainfo);
     tokio::join!(
         fetcher.announcer.keep((&metainfo.trackers, metainfo.info_hash()), amounts, found, &has_news, &stop),
-        stop.run_until_cancelled(watch(&torrent, waker, &list, &has_news)),
+        stop.run_until_cancelled(watch(&fetcher, (&torrent, &metainfo), &account, &list, &has_news)),
     );
 }
 
-/// Wakes a torrent's connections until it is complete or has failed, and gives news of its first piece and its last.
-async fn watch(torrent: &ManagedTorrent, mut waker: Waker, list: &List, has_news: &Notify) {
+/// Wakes a torrent's connections until it is complete or has failed, and gives news of its first piece and its last. When
+/// nothing comes in, says what that may wait for, asks the tracker anew, and falls back to web seeds.
+async fn watch(
+    fetcher: &Fetcher,
+    (torrent, metainfo): (&ManagedTorrent, &Arc<Metainfo>),
+    account: &Arc<Account>,
+    list: &List,
+    has_news: &Notify,
+) {
     let start = Instant::now();
+    let mut waker = Waker::new(fetcher.addr, metainfo);
     let (mut had_piece, mut before, mut pause) = (false, 0, PAUSE);
+    let (mut pace, mut fallback) = (Pace::new(start), Fallback::new(fetcher.stall_after));
     loop {
         let status = status(torrent);
         let has_piece = status.have > 0;
@@ -164,13 +154,21 @@ async fn watch(torrent: &ManagedTorrent, mut waker: Waker, list: &List, has_news
             list.release();
         }
         if matches!(status.state, State::Complete | State::Failed) {
+            account.wait_for(None);
             list.settle();
             return has_news.notify_one();
+        }
+        let now = downloaded(&status);
+        let still = pace.still(now, Instant::now());
+        let (peers, rate, limit) = (status.peers, status.download_rate, fetcher.download_limit(metainfo.info_hash()));
+        account.wait_for(Scene { still, peers, rate, limit, disk: account.writing.busy() }.waits_for());
+        if fallback.is_due(still) {
+            has_news.notify_one();
+            fallback.begin(fetcher.clone(), metainfo.clone(), account.clone());
         }
         if let Err(error) = waker.wake().await {
             tracing::trace!(%error, "not woken");
         }
-        let now = downloaded(&status);
         pause = if now == before { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
         before = now;
         sleep(pause).await;

@@ -14,7 +14,7 @@ use librqbit::{
 use nova_protocol::Metainfo;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fetcher, attendance::Found, notes, storage::Disks};
+use super::{Fetcher, account::Account, notes, storage::Disks};
 use crate::{
     content::{Cancelled, Content},
     reuse::{Holdings, reuse},
@@ -48,7 +48,7 @@ impl Fetcher {
     pub(super) async fn begin(
         &self,
         beginning: Beginning,
-        found: Arc<Found>,
+        account: Arc<Account>,
         stop: &CancellationToken,
     ) -> Result<Arc<ManagedTorrent>, BeginError> {
         let Beginning { metainfo, folder, seeders, holdings } = beginning;
@@ -57,7 +57,8 @@ impl Fetcher {
         let has_notes = notes::exist(&self.state, metainfo.info_hash());
         if !has_notes || !Content::new(metainfo.info.clone(), &root).has_lengths() {
             let (metainfo, state, stop) = (metainfo.clone(), self.state.clone(), stop.clone());
-            let look = move || search(&metainfo, &root, &holdings, &state, &found, &stop);
+            let searched = account.clone();
+            let look = move || search(&metainfo, &root, &holdings, &state, &searched, &stop);
             // Waited for even when stopped: it writes, and who stopped it may remove the files.
             tokio::task::spawn_blocking(look)
                 .await
@@ -76,7 +77,7 @@ impl Fetcher {
             }),
             ratelimits: self.torrents_limits.rates(metainfo.info_hash()),
             peer_limit: self.torrents_limits.peers(metainfo.info_hash()),
-            storage_factory: Some(Disks { folder: folder.clone() }.boxed()),
+            storage_factory: Some(Disks { folder: folder.clone(), writing: account.writing.clone() }.boxed()),
             ..AddTorrentOptions::default()
         };
         let bytes = metainfo.with_sources(&self.trackers(&metainfo), &metainfo.web_seeds).as_bytes().to_vec();
@@ -101,10 +102,10 @@ fn search(
     root: &Path,
     holdings: &Holdings,
     state: &Path,
-    found: &Found,
+    account: &Account,
     stop: &CancellationToken,
 ) -> Result<(), BeginError> {
-    let reused = reuse(metainfo, root, holdings, |looked| found.look(looked), stop)?;
-    found.settle(reused.bytes);
+    let reused = reuse(metainfo, root, holdings, |looked| account.look(looked), stop)?;
+    account.settle(reused.bytes);
     notes::write(state, metainfo.info_hash(), &reused.pieces).map_err(BeginError::Notes)
 }

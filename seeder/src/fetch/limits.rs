@@ -83,6 +83,13 @@ impl Fetcher {
         }
     }
 
+    /// Bytes of a torrent that may come in a second, by whichever limit is less.
+    pub(super) fn download_limit(&self, info_hash: InfoHash) -> Option<u64> {
+        let session = self.session.ratelimits.get_download_bps();
+        let own = self.torrents_limits.of(info_hash).download.get();
+        session.into_iter().chain(own).min().map(|limit| u64::from(limit.get()))
+    }
+
     /// The limits of a torrent, and whether they are its own.
     pub fn torrent_limits(&self, info_hash: InfoHash) -> (TorrentLimits, bool) {
         let is_own = lock(&self.torrents_limits.own).contains_key(&info_hash);

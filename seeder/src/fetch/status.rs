@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use librqbit::{ManagedTorrent, ManagedTorrentState, TorrentStatsState, http_api_types::PeerStatsFilter};
 use nova_protocol::{
     Metainfo,
-    api::{self, PullState},
+    api::{self, PullState, WaitsFor},
 };
 
 /// How far a torrent is.
@@ -42,6 +42,10 @@ pub struct Status {
     pub peers: u32,
     /// Bytes that came from each peer since the start.
     pub sources: Vec<(SocketAddr, u64)>,
+    /// What it waits for.
+    pub waits_for: Option<WaitsFor>,
+    /// Addresses of the session's own peers that have everything over HTTP.
+    pub web_seeds: Vec<SocketAddr>,
     /// Why it stopped.
     pub error: Option<String>,
 }
@@ -49,7 +53,8 @@ pub struct Status {
 impl Status {
     /// The same, as agents say it; `origins` are the addresses that are known to be origins'.
     pub fn describe(self, metainfo: &Metainfo, origins: &[SocketAddr], path: PathBuf) -> api::Pull {
-        let source = |(addr, bytes)| api::Source { addr, bytes, origin: origins.contains(&addr) };
+        let is_origin = |addr: &SocketAddr| origins.contains(addr) || self.web_seeds.contains(addr);
+        let source = |(addr, bytes): (SocketAddr, u64)| api::Source { addr, bytes, origin: is_origin(&addr) };
         api::Pull {
             info_hash: metainfo.info_hash(),
             name: metainfo.info.name.clone(),
@@ -68,6 +73,7 @@ impl Status {
             uploaded: self.uploaded,
             peers: self.peers,
             sources: self.sources.into_iter().map(source).collect(),
+            waits_for: self.waits_for,
             last_use: None,
             path,
             reason: self.error,
@@ -85,6 +91,8 @@ impl Status {
             uploaded: 0,
             peers: 0,
             sources: Vec::new(),
+            waits_for: None,
+            web_seeds: Vec::new(),
             error: None,
         }
     }

@@ -25,6 +25,7 @@ use librqbit::{
     },
 };
 
+use super::stall::Writing;
 use crate::content::open_to_write;
 
 /// Bytes of a file that may be written before the disk is told to begin.
@@ -34,6 +35,8 @@ const BEHIND: u64 = 32 << 20;
 #[derive(Clone)]
 pub(super) struct Disks {
     pub folder: PathBuf,
+    /// Told when the disk is at work.
+    pub writing: Arc<Writing>,
 }
 
 /// The files of a torrent, in the order of its info dictionary. There are none of them before `init`, after `take`, and
@@ -41,6 +44,7 @@ pub(super) struct Disks {
 #[derive(Default)]
 pub(super) struct Disk {
     folder: PathBuf,
+    writing: Arc<Writing>,
     files: RwLock<Vec<Option<Stored>>>,
 }
 
@@ -60,7 +64,7 @@ impl StorageFactory for Disks {
     type Storage = Disk;
 
     fn create(&self, _: &ManagedTorrentShared, _: &TorrentMetadata) -> anyhow::Result<Disk> {
-        Ok(Disk { folder: self.folder.clone(), files: RwLock::default() })
+        Ok(Disk { folder: self.folder.clone(), writing: self.writing.clone(), files: RwLock::default() })
     }
 
     /// librqbit keeps notes of pieces only for files of its own, which these are to anybody who looks.
@@ -104,7 +108,7 @@ impl TorrentStorage for Disk {
 
     fn pwrite_all(&self, file: usize, offset: u64, buf: &[u8]) -> anyhow::Result<()> {
         self.with(file, |stored| {
-            stored.file.write_all_at(buf, offset)?;
+            self.writing.during(|| stored.file.write_all_at(buf, offset))?;
             stored.wrote(buf.len() as u64);
             Ok(())
         })
@@ -113,7 +117,7 @@ impl TorrentStorage for Disk {
     fn pwrite_all_vectored(&self, file: usize, offset: u64, bufs: [IoSlice<'_>; 2]) -> anyhow::Result<usize> {
         let length = bufs[0].len() + bufs[1].len();
         self.with(file, |stored| {
-            let written = match rustix::io::pwritev(&*stored.file, &bufs, offset) {
+            let written = match self.writing.during(|| rustix::io::pwritev(&*stored.file, &bufs, offset)) {
                 Ok(written) if written == length => written,
                 // The rest is written piecemeal, which says why it could not be written at once.
                 Ok(written) => write_rest(&stored.file, offset, &bufs, written)?,
@@ -138,7 +142,8 @@ impl TorrentStorage for Disk {
 
     fn take(&self) -> anyhow::Result<Box<dyn TorrentStorage>> {
         let taken = std::mem::take(&mut *self.files.write().unwrap_or_else(PoisonError::into_inner));
-        Ok(Box::new(Self { folder: self.folder.clone(), files: RwLock::new(taken) }))
+        let (folder, writing) = (self.folder.clone(), self.writing.clone());
+        Ok(Box::new(Self { folder, writing, files: RwLock::new(taken) }))
     }
 }
 
@@ -188,7 +193,7 @@ mod tests {
     fn disk(folder: &Path) -> Disk {
         let file = File::options().create(true).truncate(true).read(true).write(true).open(folder.join("a")).unwrap();
         let stored = Stored { file: Arc::new(file), behind: Arc::default() };
-        Disk { folder: folder.to_path_buf(), files: RwLock::new(vec![Some(stored), None]) }
+        Disk { folder: folder.to_path_buf(), writing: Arc::default(), files: RwLock::new(vec![Some(stored), None]) }
     }
 
     #[test]

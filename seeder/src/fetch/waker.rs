@@ -11,8 +11,8 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use nova_protocol::{
-    InfoHash, Metainfo, PeerId,
-    peer_wire::{Bitfield, ExtendedHandshake, HANDSHAKE_LENGTH, Handshake, Message},
+    Metainfo,
+    peer_wire::{HANDSHAKE_LENGTH, Message},
 };
 use rustix::net::sockopt::set_tcp_quickack;
 use tokio::{
@@ -20,6 +20,8 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
+
+use super::loopback::{greeting, reachable};
 
 /// How long the session may take to ask; it does not when every missing piece is on its way.
 const ASKED_WITHIN: Duration = Duration::from_millis(250);
@@ -38,15 +40,10 @@ pub(super) struct Waker {
 impl Waker {
     /// A waker for a session that listens at `listen`.
     pub(super) fn new(listen: SocketAddr, metainfo: &Metainfo) -> Self {
-        let mut session = listen;
-        if listen.ip().is_unspecified() {
-            session.set_ip(match listen {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
+        let session = reachable(listen);
         let pieces = metainfo.info.piece_count();
-        let greeting = greeting(metainfo.info_hash(), pieces);
+        // More than one request would take more pieces from the others for as long as it lasts.
+        let greeting = greeting(metainfo.info_hash(), pieces, Some(1));
         Self { session, own: None, greeting, length_limit: Message::length_limit(pieces) }
     }
 
@@ -64,17 +61,6 @@ impl Waker {
         stream.write_all(&self.greeting).await?;
         timeout(ASKED_WITHIN, asked(&mut stream, self.length_limit)).await?
     }
-}
-
-fn greeting(info_hash: InfoHash, pieces: u32) -> Vec<u8> {
-    let peer_id = PeerId::nova(rand::random());
-    let mut greeting = Handshake { info_hash, peer_id, fast: false, extended: true }.encode().to_vec();
-    // More than one request would take more pieces from the others for as long as it lasts.
-    let extended = ExtendedHandshake { reqq: Some(1), ..ExtendedHandshake::default() };
-    Message::Extended { id: 0, payload: extended.encode() }.encode(&mut greeting);
-    Message::Bitfield(Bitfield::full(pieces).as_bytes().to_vec()).encode(&mut greeting);
-    Message::Unchoke.encode(&mut greeting);
-    greeting
 }
 
 /// Reads until there is a request.

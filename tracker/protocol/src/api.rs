@@ -16,7 +16,7 @@ pub use agents::{
 };
 pub use limits::{Limits, LimitsSetBy, PullLimits, SetLimits, SetPullLimits};
 pub use origins::{Assignment, Assignments, LeaseGranted, OriginLease, OriginStatus, Origins};
-pub use pulls::{Cache, LastUse, Pull, PullState, Pulls, Source, StartPull};
+pub use pulls::{Cache, LastUse, Pull, PullState, Pulls, Source, StartPull, WaitsFor};
 use serde::{Deserialize, Serialize};
 pub use tags::{History, MoveTag, Rollback, TagPage, TagVersion};
 pub use torrents::{Peer, Peers, Replica, ReplicaReport, ReplicaState, TorrentStatus};

@@ -157,6 +157,14 @@ impl Info {
         self.pieces.as_chunks::<20>().0.get(index as usize)
     }
 
+    /// The indices of the files that have bytes in `range` of the content.
+    pub fn files_in(&self, range: Range<u64>) -> impl Iterator<Item = usize> {
+        let files = &self.files;
+        let first = files.partition_point(|file| file.offset + file.length <= range.start);
+        let end = first + files[first..].partition_point(|file| file.offset < range.end);
+        (first..end).filter(|&index| files[index].length > 0)
+    }
+
     /// The files that exist on a disk: all but padding.
     pub fn stored_files(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| file.kind != FileKind::Padding)

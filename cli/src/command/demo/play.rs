@@ -89,6 +89,8 @@ impl Play<'_> {
         for (index, agent) in self.agents.iter().cloned().enumerate() {
             let request = pull::Request {
                 reuse: Vec::new(),
+                stall_after: pull::STALL_AFTER,
+                deadline: None,
                 source: Source::Reference(pushed.tag.reference.clone()),
                 directory: self.directory(index),
                 replace: Replace::Nothing,

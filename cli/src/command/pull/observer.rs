@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nova_protocol::api::{self, PullState};
+use nova_protocol::api::{self, PullState, WaitsFor};
 use nova_seeder::{place::Through, pull::Progress};
 
 use crate::{context::Context, progress::Step, units};
@@ -55,14 +55,11 @@ impl Observer {
         }
         self.first(First::Had(pull.have));
         let (have, length) = (units::bytes(pull.have), units::bytes(pull.length));
-        self.wait_for(match pull.peers {
-            0 => format!(
-                "a peer that has {}, {have} of {length} are here; `nova-cli inspect` shows who has it",
-                pull.name
-            ),
-            _ => format!("the rest of {}, {have} of {length} came from {peers}", pull.name),
-        });
-        self.progress.show("fetching", Step { done: pull.have, total: pull.length, detail: peers });
+        let obstacle = pull.waits_for.map(|what| obstacle(what, pull));
+        let rest = || format!("the rest of {}", pull.name);
+        self.wait_for(format!("{}, {have} of {length} are here", obstacle.clone().unwrap_or_else(rest)));
+        let detail = obstacle.map_or(peers, |obstacle| format!("waits for {obstacle}"));
+        self.progress.show("fetching", Step { done: pull.have, total: pull.length, detail });
     }
 
     fn wait_for(&self, what: String) {
@@ -87,5 +84,18 @@ impl Observer {
             First::Had(bytes) => Some(bytes),
             First::Unheard | First::Checking => None,
         }
+    }
+}
+
+/// What a pull waits for, to be read after "waits for".
+fn obstacle(what: WaitsFor, pull: &api::Pull) -> String {
+    match what {
+        WaitsFor::Peers => format!("a peer that has {}; `nova-cli inspect` shows who has it", pull.name),
+        WaitsFor::Pieces => {
+            let peers = units::count(pull.peers.into(), "peer");
+            format!("pieces that {peers} did not give")
+        }
+        WaitsFor::Disk => "the disk".to_owned(),
+        WaitsFor::DownloadLimit => "its download limit".to_owned(),
     }
 }

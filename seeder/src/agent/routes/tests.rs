@@ -3,7 +3,9 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use boon::{Compiler, Schemas};
 use nova_protocol::{
     Rate,
-    api::{Cache, ErrorBody, ErrorDetail, LastUse, Limits, LimitsSetBy, PullState, SetLimits, Source as From},
+    api::{
+        Cache, ErrorBody, ErrorDetail, LastUse, Limits, LimitsSetBy, PullState, SetLimits, Source as From, WaitsFor,
+    },
 };
 use reqwest::{
     Method,
@@ -223,6 +225,7 @@ fn every_field_of_every_body_is_described() {
         uploaded: 0,
         peers: 1,
         sources: vec![From { addr: "127.0.0.1:1".parse().unwrap(), bytes: 1, origin: true }],
+        waits_for: Some(WaitsFor::Pieces),
         last_use: Some(LastUse { at: 1, references: vec!["demo:v1".parse().unwrap()], pinned: true }),
         path: "/demo".into(),
         reason: Some("no space".to_owned()),

@@ -43,6 +43,9 @@ pub struct Pull {
     pub peers: u32,
     /// Where pieces came from since then.
     pub sources: Vec<Source>,
+    /// What it waits for, when nothing of it comes in or not as fast as it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
     /// When it was pulled or delivered last, and as what; an agent says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_use: Option<LastUse>,
@@ -51,6 +54,20 @@ pub struct Pull {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What keeps a pull from going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// Nobody is connected who has any of it.
+    Peers,
+    /// Peers are connected, and none gives what is missing.
+    Pieces,
+    /// The disk does not take what comes in.
+    Disk,
+    /// It comes in as fast as the limit lets it.
+    DownloadLimit,
 }
 
 /// When something in an agent's cache was of use last.
