@@ -133,7 +133,12 @@ impl WebSeed {
             if file.kind == FileKind::Padding {
                 piece.resize(piece.len() + usize::try_from(length).expect("at most a piece"), 0);
             } else if let Some(length) = NonZeroU64::new(length) {
-                self.get_range(&of_file(url, info, file), from, length, &mut piece).await?;
+                let expected = if length.get() == file.length {
+                    &[StatusCode::OK, StatusCode::PARTIAL_CONTENT][..]
+                } else {
+                    &[StatusCode::PARTIAL_CONTENT]
+                };
+                self.get_range(&of_file(url, info, file), (from, length), expected, &mut piece).await?;
             }
         }
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &piece);
@@ -141,15 +146,21 @@ impl WebSeed {
         if is_good { Ok(piece) } else { Err(GetError::Hash(url.to_owned())) }
     }
 
-    /// Appends a range of a file.
-    async fn get_range(&self, url: &str, from: u64, length: NonZeroU64, out: &mut Vec<u8>) -> Result<(), GetError> {
+    /// Appends a range of a file. Servers may say of a whole file that it is one.
+    async fn get_range(
+        &self,
+        url: &str,
+        (from, length): (u64, NonZeroU64),
+        expected: &[StatusCode],
+        out: &mut Vec<u8>,
+    ) -> Result<(), GetError> {
         let unreachable = |reason: String| GetError::Unreachable(url.to_owned(), reason);
         let silent = |_| unreachable(format!("no answer for {} s", SILENCE.as_secs()));
         let failed = |error: reqwest::Error| unreachable(innermost(&error));
         let range = format!("bytes={from}-{}", from + length.get() - 1);
         let asked = self.http.get(url).header(RANGE, range).send();
         let mut answer = timeout(SILENCE, asked).await.map_err(silent)?.map_err(failed)?;
-        if answer.status() != StatusCode::PARTIAL_CONTENT {
+        if !expected.contains(&answer.status()) {
             return Err(GetError::Status(url.to_owned(), answer.status()));
         }
         let mut rest = length.get();
