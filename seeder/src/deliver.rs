@@ -35,6 +35,8 @@ pub struct Options {
     pub replace: Replace,
     /// What becomes of the source.
     pub mode: Mode,
+    /// Whether nobody has written to the source since all of it verified. What stays is hashed on the way otherwise.
+    pub is_intact: bool,
 }
 
 /// What makes way for content that gets its name.
@@ -89,7 +91,7 @@ pub struct Delivered {
 ///
 /// It is written beside its place, made durable and then renamed, so that nobody sees a part of it, and replaced
 /// content is there until the new one is. Executable bits and symlinks are restored (BEP 47). A source that stays is
-/// verified on the way; one that is moved was fetched a moment ago. `progress` is told the bytes delivered so far and the bytes in all.
+/// verified on the way, unless it is known to be intact; one that is moved was fetched a moment ago. `progress` is told the bytes delivered so far and the bytes in all.
 ///
 /// # Errors
 /// Every variant of [`DeliverError`].
@@ -109,7 +111,7 @@ pub fn deliver(
     let existing = existing(&path)?;
     let content = Content::new(info, source);
     let stage = Stage::new(&content, directory)?;
-    let filled = stage.fill(options.mode, progress, cancel);
+    let filled = stage.fill(options, progress, cancel);
     if let Err(mut error) = filled.and_then(|()| stage.sync()) {
         // What was written of it is free again before the free bytes are counted.
         drop(stage);

@@ -310,11 +310,13 @@ async fn deliver(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<deliver::Delivered, PullError> {
-    let options = deliver::Options { replace: request.replace.clone(), mode };
+    let options = deliver::Options { replace: request.replace.clone(), mode, is_intact: false };
     let (metainfo, source, directory, stop) =
         (metainfo.clone(), source.to_path_buf(), request.directory.clone(), stop.clone());
     let deliver = move || {
         let progress = |done, total| observe(Progress::Delivering { done, total });
+        let is_intact = mode != Mode::Move && store::is_intact(&metainfo, &source);
+        let options = deliver::Options { is_intact, ..options };
         deliver::deliver(&metainfo.info, &source, &directory, &options, progress, &stop)
     };
     blocking(deliver).await.map_err(|error| refusal(error, request))

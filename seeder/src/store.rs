@@ -10,6 +10,8 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Write},
+    ops::Deref,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -210,14 +212,15 @@ impl Entry {
         fs::remove_file(&mark).map_err(about(&mark))
     }
 
-    /// Marks the content as complete, once every byte of it is on the disk.
+    /// Marks the content as complete, once every byte of it is on the disk. The mark tells of a change of any file.
     ///
     /// # Errors
     /// [`StoreError::Io`]; the mark is not written then.
     pub fn mark_complete(&self) -> Result<(), StoreError> {
         sync_content(&self.metainfo.info, &self.content_path())?;
         sync(&self.folder())?;
-        write_durably(&self.store.mark_path(self.metainfo.info_hash()), b"")
+        let stamp = stamp(&self.content()).map_err(about(&self.content_path()))?;
+        write_durably(&self.store.mark_path(self.metainfo.info_hash()), stamp.as_bytes())
     }
 
     fn folder(&self) -> PathBuf {
@@ -232,6 +235,25 @@ impl Entry {
 /// When there is no such content, or it may not be read.
 pub(crate) fn read(content_path: &Path) -> io::Result<Option<File>> {
     claim::share(content_path.parent().ok_or(io::ErrorKind::NotFound)?)
+}
+
+/// Whether the content at a path in some store was marked complete, and nobody has written to a file of it since.
+pub(crate) fn is_intact(metainfo: &Metainfo, content_path: &Path) -> bool {
+    let mark = content_path.ancestors().nth(3).map(|root| root.join(COMPLETE).join(metainfo.info_hash().to_string()));
+    let marked = mark.and_then(|mark| fs::read_to_string(mark).ok());
+    marked.is_some_and(|marked| stamp(&Content::new(&*metainfo.info, content_path)).is_ok_and(|now| now == marked))
+}
+
+/// What changes when a file of the content is written to or replaced: a hash of lengths, times of the last write, and
+/// inodes.
+fn stamp<I: Deref<Target = Info>>(content: &Content<I>) -> io::Result<String> {
+    let mut known = Vec::new();
+    for (index, _) in content.info().files.iter().enumerate().filter(|(_, file)| is_stored(file)) {
+        let found = fs::symlink_metadata(content.path_of(index))?;
+        known.extend([found.len(), found.ino(), found.mtime().cast_unsigned(), found.mtime_nsec().cast_unsigned()]);
+    }
+    let bytes: Vec<u8> = known.into_iter().flat_map(u64::to_le_bytes).collect();
+    Ok(InfoHash::of(&bytes).to_string())
 }
 
 /// Makes every file of the content durable, and every directory that leads to one.

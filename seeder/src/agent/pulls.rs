@@ -163,13 +163,26 @@ impl Agent {
         Ok(())
     }
 
+    /// Marks a torrent whose pieces all verified since the agent started: while nobody writes to its files, a delivery
+    /// need not hash them again. One that was resumed may have been marked before.
+    async fn mark(&self, info_hash: InfoHash) {
+        tracing::info!(%info_hash, "complete");
+        let entry = self.torrents().get(&info_hash).map(|torrent| torrent.entry.clone());
+        let is_resumed = self.fetcher.status(info_hash).is_none_or(|status| status.resumed);
+        if let Some(entry) = entry.filter(|_| !is_resumed)
+            && let Ok(Err(error)) = tokio::task::spawn_blocking(move || entry.mark_complete()).await
+        {
+            tracing::warn!(%info_hash, %error, "not marked");
+        }
+    }
+
     /// Has `completed` announced once a torrent is.
     fn tell_when_complete(self: &Arc<Self>, info_hash: InfoHash) {
         let agent = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 completed = agent.fetcher.complete(info_hash) => match completed {
-                    Ok(()) => tracing::info!(%info_hash, "complete"),
+                    Ok(()) => agent.mark(info_hash).await,
                     Err(error) => tracing::warn!(%info_hash, %error, "pull failed"),
                 },
                 () = agent.shutdown.cancelled() => {}

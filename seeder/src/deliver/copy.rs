@@ -17,11 +17,17 @@ use std::{
 use nova_protocol::metainfo::{FileKind, Info};
 use tokio_util::sync::CancellationToken;
 
-use crate::content::{Cancelled, Content, OpenFiles, ReadError, hash::tap_pieces};
+use crate::content::{
+    self, Cancelled, Content, OpenFiles, ReadError,
+    hash::{each_piece, tap_pieces},
+};
 
 /// Bytes that may be written before the disk is made to begin with them. Without it a file system keeps gigabytes in
 /// memory, and all of it is waited for at the end.
 const WRITEBACK: u64 = 32 << 20;
+
+/// Bytes that the system is asked to copy at once.
+const STEP: u64 = 16 << 20;
 
 /// Why a copy is none.
 pub(super) enum CopyError {
@@ -83,6 +89,45 @@ pub(super) fn copy(
         0 => Ok(()),
         pieces => Err(CopyError::Damaged(pieces)),
     }
+}
+
+/// The same without a look at the bytes, which the system copies by itself.
+pub(super) fn copy_intact(
+    content: &Content<&Info>,
+    root: &Path,
+    progress: impl Fn(u64, u64) + Sync,
+    cancel: &CancellationToken,
+) -> Result<(), CopyError> {
+    let info = content.info();
+    let steps = u32::try_from(info.length.div_ceil(STEP)).expect("lengths are bounded by those of pieces");
+    let (failed, target) = (Mutex::new(None), Content::writable(info, root));
+    let (begin_writeback, due) = sync_channel(1);
+    let copied = AtomicU64::new(0);
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| write_back(due, &failed));
+        // Owned here, so that the channel ends with the copy.
+        let begin_writeback = begin_writeback;
+        each_piece(steps, None, cancel, |step, _| {
+            let start = u64::from(step) * STEP;
+            let length = STEP.min(info.length - start);
+            let last = info.files_in(start..start + length).last().expect("bytes are in files");
+            let done = content::copy::copy((content, start), (&target, start), length);
+            if let Err(error) = done {
+                return fail(&failed, CopyError::Write(last, error));
+            }
+            if info.files[last].kind != FileKind::Padding
+                && let Ok(file) = target.file(last)
+            {
+                let _busy_with_another = begin_writeback.try_send((last, file));
+            }
+            progress(copied.fetch_add(length, Relaxed) + length, info.length);
+            ControlFlow::Continue(())
+        })
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    ended.map_err(|Cancelled| CopyError::Cancelled)
 }
 
 impl Writer<'_> {

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
 use super::{
-    DeliverError, Delivery, Mode,
-    copy::{CopyError, copy},
+    DeliverError, Delivery, Mode, Options,
+    copy::{CopyError, copy, copy_intact},
     share, write_error,
 };
 use crate::{
@@ -51,11 +51,11 @@ impl<'a> Stage<'a> {
         Ok(Self { content, directory, staging, handle })
     }
 
-    /// Builds the content, verified unless it is moved: its source has been on a disk, perhaps for long, with nobody to
-    /// look after it. Symlinks come last, so that nothing can be written through one.
+    /// Builds the content, verified unless it is moved or known to be intact: its source has been on a disk, perhaps for
+    /// long, with nobody to look after it. Symlinks come last, so that nothing can be written through one.
     pub fn fill(
         &self,
-        mode: Mode,
+        options: &Options,
         progress: impl Fn(u64, u64) + Sync,
         cancel: &CancellationToken,
     ) -> Result<(), DeliverError> {
@@ -63,7 +63,7 @@ impl<'a> Stage<'a> {
         if !info.is_single_file {
             fs::create_dir(self.root()).map_err(|source| self.failed(&self.root(), source))?;
         }
-        let mode = self.resolve(mode)?;
+        let mode = self.resolve(options.mode)?;
         for (index, file) in info.files.iter().enumerate() {
             if matches!(file.kind, FileKind::Plain | FileKind::Executable) {
                 self.place(index, file, mode)?;
@@ -74,7 +74,8 @@ impl<'a> Stage<'a> {
         }
         match mode {
             Mode::Move => {}
-            Mode::Keep(Delivery::Copy) => self.copy(&progress, cancel)?,
+            Mode::Keep(Delivery::Copy) => self.copy(options.is_intact, &progress, cancel)?,
+            Mode::Keep(_) if options.is_intact => {}
             Mode::Keep(_) => self.check(&progress, cancel)?,
         }
         self.link_symlinks()?;
@@ -96,8 +97,18 @@ impl<'a> Stage<'a> {
         Ok(Mode::Keep(if has_reflinks { Delivery::Reflink } else { Delivery::Copy }))
     }
 
-    fn copy(&self, progress: &(impl Fn(u64, u64) + Sync), cancel: &CancellationToken) -> Result<(), DeliverError> {
-        copy(self.content, &self.root(), progress, cancel).map_err(|error| match error {
+    fn copy(
+        &self,
+        is_intact: bool,
+        progress: &(impl Fn(u64, u64) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(), DeliverError> {
+        let copied = if is_intact {
+            copy_intact(self.content, &self.root(), progress, cancel)
+        } else {
+            copy(self.content, &self.root(), progress, cancel)
+        };
+        copied.map_err(|error| match error {
             CopyError::Cancelled => Cancelled.into(),
             CopyError::Read(error) => DeliverError::Read { path: error.path, source: error.source },
             CopyError::Write(index, source) => self.failed(&self.staged(index), source),

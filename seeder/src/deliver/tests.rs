@@ -13,9 +13,9 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
 
-const COPY: &Options = &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy) };
-const REPLACE: &Options = &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy) };
-const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move };
+const COPY: &Options = &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy), is_intact: false };
+const REPLACE: &Options = &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy), is_intact: false };
+const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move, is_intact: false };
 
 /// The hash of `abc`, nine zeros and `de`.
 const PADDED: [u8; 20] = [
@@ -72,6 +72,17 @@ impl Setup {
     fn assert_nothing_left(&self) {
         assert_eq!(fs::read_dir(&self.out).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn what_is_intact_is_copied_without_a_look_at_it_and_is_the_same() {
+    let home = tempdir().unwrap();
+    let tree = write_mixed(home.path());
+    let info = created(&tree).metainfo.info;
+    let intact = Options { is_intact: true, ..COPY.clone() };
+    let out = home.path().join("out");
+    deliver(&info, &tree, &out, &intact, |_, _| {}, &CancellationToken::new()).unwrap();
+    assert_eq!(listing(&out.join("tree")), listing(&tree));
 }
 
 #[test]
@@ -225,7 +236,7 @@ fn replacing_works_where_names_cannot_be_exchanged() {
     let stage = Stage::new(&content, &setup.out).unwrap();
     assert!(stage.put_after_old(&setup.target()).is_err());
     assert_eq!(fs::read(setup.target().join("old")).unwrap(), b"old");
-    stage.fill(COPY.mode, |_, _| {}, &CancellationToken::new()).unwrap();
+    stage.fill(COPY, |_, _| {}, &CancellationToken::new()).unwrap();
     stage.put_after_old(&setup.target()).unwrap();
     drop(stage);
     setup.assert_delivered();

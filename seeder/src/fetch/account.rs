@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -15,6 +15,7 @@ use super::{stall::Writing, status::Status};
 /// Bytes that were on this host, and what the download waits for.
 #[derive(Default)]
 pub(super) struct Account {
+    resumed: AtomicBool,
     looked: AtomicU64,
     reused: AtomicU64,
     /// What the disk is at.
@@ -24,6 +25,11 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// What is here was noted in an earlier run.
+    pub(super) fn resume(&self) {
+        self.resumed.store(true, Relaxed);
+    }
+
     /// So many bytes were looked for so far.
     pub(super) fn look(&self, bytes: u64) {
         self.looked.fetch_max(bytes, Relaxed);
@@ -50,6 +56,7 @@ impl Account {
     /// Adds what is known here to what the session says.
     pub(super) fn complete(&self, status: Status) -> Status {
         Status {
+            resumed: self.resumed.load(Relaxed),
             reused: self.reused.load(Relaxed),
             waits_for: *lock(&self.waits_for),
             web_seeds: lock(&self.web_seeds).clone(),

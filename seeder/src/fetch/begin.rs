@@ -55,7 +55,9 @@ impl Fetcher {
         let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
         // Notes of files that somebody has cut or removed since say too much.
         let has_notes = notes::exist(&self.state, metainfo.info_hash());
-        if !has_notes || !Content::new(metainfo.info.clone(), &root).has_lengths() {
+        if has_notes && Content::new(metainfo.info.clone(), &root).has_lengths() {
+            account.resume();
+        } else {
             let (metainfo, state, stop) = (metainfo.clone(), self.state.clone(), stop.clone());
             let searched = account.clone();
             let look = move || search(&metainfo, &root, &holdings, &state, &searched, &stop);

@@ -42,6 +42,8 @@ pub struct Status {
     pub peers: u32,
     /// Bytes that came from each peer since the start.
     pub sources: Vec<(SocketAddr, u64)>,
+    /// Whether some of it was noted in an earlier run, and not looked at since.
+    pub resumed: bool,
     /// What it waits for.
     pub waits_for: Option<WaitsFor>,
     /// Addresses of the session's own peers that have everything over HTTP.
@@ -91,6 +93,7 @@ impl Status {
             uploaded: 0,
             peers: 0,
             sources: Vec::new(),
+            resumed: false,
             waits_for: None,
             web_seeds: Vec::new(),
             error: None,

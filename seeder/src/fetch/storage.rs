@@ -137,7 +137,11 @@ impl TorrentStorage for Disk {
     }
 
     fn ensure_file_length(&self, file: usize, length: u64) -> anyhow::Result<()> {
-        self.with(file, |stored| stored.file.set_len(length))
+        // Setting the same length again would count as a write.
+        self.with(file, |stored| match stored.file.metadata()?.len() {
+            found if found == length => Ok(()),
+            _ => stored.file.set_len(length),
+        })
     }
 
     fn take(&self) -> anyhow::Result<Box<dyn TorrentStorage>> {

@@ -92,3 +92,40 @@ fn a_reserved_place_is_listed_and_strange_files_are_not() {
     assert_eq!(store.list().unwrap(), [InfoHash::from([7; 20])]);
     assert!(store.get(InfoHash::from([7; 20])).unwrap().is_none());
 }
+
+#[test]
+fn what_was_marked_is_intact_until_somebody_writes_to_it_or_puts_another_in_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path().join("store")).unwrap();
+    let entry = store.insert(metainfo("x")).unwrap();
+    fill(&entry);
+    let is_intact = || is_intact(&entry.metainfo, &entry.content_path());
+    assert!(!is_intact());
+    entry.mark_complete().unwrap();
+    assert!(is_intact());
+    let file = entry.content_path().join("d");
+    fs::hard_link(&file, home.path().join("delivered")).unwrap();
+    assert!(is_intact(), "another name is no write");
+    let written = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, "e").unwrap();
+    let later = written + std::time::Duration::from_millis(1);
+    File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+    assert!(!is_intact());
+    entry.mark_complete().unwrap();
+    fs::write(home.path().join("other"), "f").unwrap();
+    fs::rename(home.path().join("other"), &file).unwrap();
+    assert!(!is_intact());
+}
+
+#[test]
+fn who_reads_content_keeps_it_from_being_claimed() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path().join("store")).unwrap();
+    let entry = store.insert(metainfo("x")).unwrap();
+    fill(&entry);
+    let reading = read(&entry.content_path()).unwrap();
+    assert!(reading.is_some() && store.claim(entry.metainfo.info_hash()).unwrap().is_none());
+    drop(reading);
+    let claim = store.claim(entry.metainfo.info_hash()).unwrap();
+    assert!(claim.is_some() && read(&entry.content_path()).unwrap().is_none());
+}

@@ -3,7 +3,7 @@
 use super::*;
 
 fn options(delivery: Delivery) -> Options {
-    Options { replace: Replace::Nothing, mode: Mode::Keep(delivery) }
+    Options { replace: Replace::Nothing, mode: Mode::Keep(delivery), is_intact: false }
 }
 
 /// The inode of the long file of a mixed tree.
@@ -123,7 +123,7 @@ fn a_version_that_is_known_makes_way_and_what_was_changed_in_it_does_not() {
     let old = setup.info.clone();
     write(&setup.source, &[("b", b"new")]);
     let next = Setup { info: created(&setup.source).metainfo.info, ..setup };
-    let over = |version: &Arc<Info>| Options { replace: Replace::Versions(vec![version.clone()]), mode: COPY.mode };
+    let over = |version: &Arc<Info>| Options { replace: Replace::Versions(vec![version.clone()]), ..COPY.clone() };
     assert!(matches!(next.deliver(&over(&next.info)), Err(DeliverError::Exists(_))));
     fs::write(next.target().join("mine"), "precious").unwrap();
     assert!(matches!(next.deliver(&over(&old)), Err(DeliverError::Exists(_))));
