@@ -87,6 +87,12 @@ impl<I: Deref<Target = Info>> Content<I> {
         if self.info.is_single_file { self.root.clone() } else { self.info.files[index].path.below(&self.root) }
     }
 
+    /// Whether any file has any bytes.
+    pub(crate) fn has_bytes(&self) -> bool {
+        let mut files = (0..self.info.files.len()).filter_map(|index| fs::symlink_metadata(self.path_of(index)).ok());
+        files.any(|found| found.is_file() && found.len() > 0)
+    }
+
     /// Whether every file is there and as long as stated.
     pub fn has_lengths(&self) -> bool {
         let is_stored = |kind: &FileKind| matches!(kind, FileKind::Plain | FileKind::Executable);

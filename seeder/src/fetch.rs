@@ -190,12 +190,13 @@ impl Fetcher {
         let (info, root) = (metainfo.info.clone(), folder.to_path_buf());
         let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
         reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        // Now, before this host and its neighbours are busy: what the round trip is then, it is not later.
+        let window = self.request_window.requests(seeders.first()).await;
         let info_hash = metainfo.info_hash();
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
             let (metainfo, folder, seeders) = (metainfo.clone(), folder.to_path_buf(), seeders.to_vec());
-            let list = self.introductions.open(info_hash, &seeders);
-            let beginning = Beginning { metainfo, folder, seeders, holdings };
-            place.insert(Attendance::start(self.clone(), beginning, list, self.shutdown.child_token()));
+            let beginning = Beginning { metainfo, folder, seeders, window, holdings };
+            place.insert(Attendance::start(self.clone(), beginning, self.shutdown.child_token()));
         }
         Ok(())
     }

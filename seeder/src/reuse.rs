@@ -98,6 +98,9 @@ pub(crate) fn reuse(
     let held: Vec<_> = contents.iter().map(|(info, root)| Content::new(info.clone(), root)).collect();
     let by_hash = by_hash(info, &held);
     let by_file = by_file(info, &holdings.paths, &contents);
+    if by_hash.is_empty() && by_file.is_empty() && !target.has_bytes() {
+        return Ok(Reused { pieces: Bitfield::empty(info.piece_count()), bytes: 0 });
+    }
     let (pieces, looked, bytes) =
         (Mutex::new(Bitfield::empty(info.piece_count())), AtomicU64::new(0), AtomicU64::new(0));
     each_piece(info.piece_count(), None, cancel, |index, chunk| {

@@ -115,7 +115,7 @@ impl Store {
         sync(&self.content_root())
     }
 
-    /// Has a torrent to oneself for as long as the handle lives, or says that somebody reads its content; see [`read`].
+    /// Has a torrent to oneself for as long as the handle lives, or says that somebody reads its content, as `read` has it.
     ///
     /// # Errors
     /// [`StoreError::Io`].

@@ -54,11 +54,11 @@ enum Phase {
 
 impl Attendance {
     /// Begins a torrent and attends to it.
-    pub(super) fn start(fetcher: Fetcher, beginning: Beginning, list: Arc<List>, stop: CancellationToken) -> Self {
+    pub(super) fn start(fetcher: Fetcher, beginning: Beginning, stop: CancellationToken) -> Self {
         let is_empty = beginning.metainfo.info.length == 0;
         let phase = Arc::new(Mutex::new(if is_empty { Phase::Empty } else { Phase::Search }));
         let account = Arc::<Account>::default();
-        let attend = attend(fetcher, beginning, list, phase.clone(), account.clone(), stop.clone());
+        let attend = attend(fetcher, beginning, phase.clone(), account.clone(), stop.clone());
         let task = (!is_empty).then(|| tokio::spawn(attend));
         Self { stop, phase, account, task }
     }
@@ -99,16 +99,16 @@ impl Attendance {
 async fn attend(
     fetcher: Fetcher,
     beginning: Beginning,
-    list: Arc<List>,
     phase: Arc<Mutex<Phase>>,
     account: Arc<Account>,
     stop: CancellationToken,
 ) {
-    let metainfo = beginning.metainfo.clone();
+    let (metainfo, seeders) = (beginning.metainfo.clone(), beginning.seeders.clone());
     let torrent = match fetcher.begin(beginning, account.clone(), &stop).await {
         Ok(torrent) => torrent,
         Err(error) => return *lock(&phase) = Phase::Failed(error.to_string()),
     };
+    let list = fetcher.introductions.open(metainfo.info_hash(), &seeders);
     *lock(&phase) = Phase::Session(torrent.clone());
     // Only then is it known what is left to download.
     let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };

@@ -27,6 +27,8 @@ pub(super) struct Beginning {
     pub folder: PathBuf,
     /// Peers that are known to have everything.
     pub seeders: Vec<SocketAddr>,
+    /// Requests in flight to each peer.
+    pub window: usize,
     pub holdings: Holdings,
 }
 
@@ -51,7 +53,7 @@ impl Fetcher {
         account: Arc<Account>,
         stop: &CancellationToken,
     ) -> Result<Arc<ManagedTorrent>, BeginError> {
-        let Beginning { metainfo, folder, seeders, holdings } = beginning;
+        let Beginning { metainfo, folder, window, holdings, .. } = beginning;
         let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
         // Notes of files that somebody has cut or removed since say too much.
         let has_notes = notes::exist(&self.state, metainfo.info_hash());
@@ -69,7 +71,6 @@ impl Fetcher {
         if stop.is_cancelled() {
             return Err(Cancelled.into());
         }
-        let window = self.request_window.requests(seeders.first()).await;
         let options = AddTorrentOptions {
             overwrite: true,
             output_folder: Some(folder.to_str().ok_or_else(|| BeginError::Folder(folder.clone()))?.to_owned()),
@@ -109,5 +110,8 @@ fn search(
 ) -> Result<(), BeginError> {
     let reused = reuse(metainfo, root, holdings, |looked| account.look(looked), stop)?;
     account.settle(reused.bytes);
+    if reused.bytes == 0 {
+        return Ok(());
+    }
     notes::write(state, metainfo.info_hash(), &reused.pieces).map_err(BeginError::Notes)
 }
