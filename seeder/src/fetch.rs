@@ -190,15 +190,27 @@ impl Fetcher {
         let (info, root) = (metainfo.info.clone(), folder.to_path_buf());
         let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
         reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        // Now, before this host and its neighbours are busy: what the round trip is then, it is not later.
-        let window = self.request_window.requests(seeders.first()).await;
         let info_hash = metainfo.info_hash();
+        let window = self.window(info_hash, seeders.first()).await;
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
             let (metainfo, folder, seeders) = (metainfo.clone(), folder.to_path_buf(), seeders.to_vec());
             let beginning = Beginning { metainfo, folder, seeders, window, holdings };
             place.insert(Attendance::start(self.clone(), beginning, self.shutdown.child_token()));
         }
         Ok(())
+    }
+
+    /// Requests in flight to each peer. Where others fetch the same, their bytes wait before any answer, and the round trip
+    /// says nothing of the distance: 16 leechers behind 25 Mbit/s measured 30 ms for it, and asked for each byte twice.
+    async fn window(&self, info_hash: InfoHash, seeder: Option<&SocketAddr>) -> usize {
+        let others = match (&self.tracker, seeder) {
+            (Some(tracker), Some(_)) => tracker.torrent(info_hash).await.map_or(0, |status| status.leechers),
+            _ => 0,
+        };
+        match others {
+            0 => self.request_window.requests(seeder).await,
+            _ => self.request_window.least(),
+        }
     }
 
     /// The metainfo that peers of a magnet link give (BEP 9).

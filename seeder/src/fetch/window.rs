@@ -40,6 +40,13 @@ pub enum Window {
 }
 
 impl Window {
+    /// The fewest requests in flight that there may be.
+    pub(super) const fn least(self) -> usize {
+        match self {
+            Self::Fixed(requests) | Self::AtLeast(requests) => requests,
+        }
+    }
+
     /// Requests in flight to peers that are as far away as this one.
     pub(super) async fn requests(self, peer: Option<&SocketAddr>) -> usize {
         match self {
