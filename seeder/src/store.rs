@@ -14,6 +14,8 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
 };
 
 use nova_protocol::{
@@ -26,6 +28,9 @@ use crate::{claim, content::Content};
 const METAINFO: &str = "metainfo";
 const CONTENT: &str = "content";
 const COMPLETE: &str = "complete";
+
+/// The coarsest steps in which Linux counts the time of a write (`CONFIG_HZ=100`).
+const TICK: Duration = Duration::from_millis(10);
 
 /// A directory of torrents.
 #[derive(Debug, Clone)]
@@ -212,14 +217,15 @@ impl Entry {
         fs::remove_file(&mark).map_err(about(&mark))
     }
 
-    /// Marks the content as complete, once every byte of it is on the disk. The mark tells of a change of any file.
+    /// Marks the content as complete, once every byte of it is on the disk. The mark tells of a change of any file from
+    /// here on. Blocks.
     ///
     /// # Errors
     /// [`StoreError::Io`]; the mark is not written then.
     pub fn mark_complete(&self) -> Result<(), StoreError> {
+        let stamp = settled_stamp(&self.content()).map_err(about(&self.content_path()))?;
         sync_content(&self.metainfo.info, &self.content_path())?;
         sync(&self.folder())?;
-        let stamp = stamp(&self.content()).map_err(about(&self.content_path()))?;
         write_durably(&self.store.mark_path(self.metainfo.info_hash()), stamp.as_bytes())
     }
 
@@ -241,19 +247,29 @@ pub(crate) fn read(content_path: &Path) -> io::Result<Option<File>> {
 pub(crate) fn is_intact(metainfo: &Metainfo, content_path: &Path) -> bool {
     let mark = content_path.ancestors().nth(3).map(|root| root.join(COMPLETE).join(metainfo.info_hash().to_string()));
     let marked = mark.and_then(|mark| fs::read_to_string(mark).ok());
-    marked.is_some_and(|marked| stamp(&Content::new(&*metainfo.info, content_path)).is_ok_and(|now| now == marked))
+    marked.is_some_and(|marked| stamp(&Content::new(&*metainfo.info, content_path)).is_ok_and(|(now, _)| now == marked))
 }
 
 /// What changes when a file of the content is written to or replaced: a hash of lengths, times of the last write, and
-/// inodes.
-fn stamp<I: Deref<Target = Info>>(content: &Content<I>) -> io::Result<String> {
-    let mut known = Vec::new();
+/// inodes. And the latest of those times.
+fn stamp<I: Deref<Target = Info>>(content: &Content<I>) -> io::Result<(String, SystemTime)> {
+    let (mut known, mut latest) = (Vec::new(), SystemTime::UNIX_EPOCH);
     for (index, _) in content.info().files.iter().enumerate().filter(|(_, file)| is_stored(file)) {
         let found = fs::symlink_metadata(content.path_of(index))?;
         known.extend([found.len(), found.ino(), found.mtime().cast_unsigned(), found.mtime_nsec().cast_unsigned()]);
+        latest = latest.max(found.modified()?);
     }
     let bytes: Vec<u8> = known.into_iter().flat_map(u64::to_le_bytes).collect();
-    Ok(InfoHash::of(&bytes).to_string())
+    Ok((InfoHash::of(&bytes).to_string(), latest))
+}
+
+/// A stamp that every later write changes: one in the same tick as the last of ours would leave the same time.
+fn settled_stamp<I: Deref<Target = Info>>(content: &Content<I>) -> io::Result<String> {
+    let (stamp, latest) = stamp(content)?;
+    if let Some(rest) = latest.elapsed().ok().and_then(|age| TICK.checked_sub(age)) {
+        thread::sleep(rest);
+    }
+    Ok(stamp)
 }
 
 /// Makes every file of the content durable, and every directory that leads to one.

@@ -31,6 +31,8 @@ fn an_agent_never_delivers_damaged_content() {
     let tag = stack.push(&tree, "demo");
     stack.block_on(agent.start("demo", &[])).unwrap();
     stack.pulled(&agent, tag.info_hash, MINUTE);
+    let mark = stack.path("agent").join("store/complete").join(tag.info_hash.to_string());
+    eventually("it is marked as intact", MINUTE, || mark.exists().then_some(()).ok_or("no mark"));
     damage(&stack, "agent", tag.info_hash);
 
     let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
