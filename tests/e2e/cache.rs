@@ -6,7 +6,7 @@ use std::{fs, fs::File, path::PathBuf, time::Duration};
 
 use nova_protocol::{InfoHash, api::PullState};
 use nova_seeder::{agent_client::AgentClient, service::ServiceError};
-use nova_tests::{Stack, Tree, assert_same, eventually};
+use nova_tests::{Stack, Tree, assert_same, at_once, eventually};
 use reqwest::StatusCode;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -125,6 +125,32 @@ fn after_a_kill_the_cache_is_what_its_directory_has() {
     assert!(again.sources.is_empty() && again.last_use.unwrap().references == ["b:v1".parse().unwrap()]);
     pull(&stack, &agent, "c:v1");
     assert_eq!(held(&stack, &agent), ["b", "c"]);
+}
+
+#[test]
+fn an_eviction_that_is_killed_is_ended_at_the_next_start() {
+    let (mut stack, agent, [_, b, _]) = stack("[]");
+    let many = (0..3000).fold(Tree::new(&stack.path("many")), |tree, n| tree.file(&format!("{n}"), 700)).root();
+    let many = stack.push(&many, "many").info_hash;
+    pull(&stack, &agent, "many");
+    pull(&stack, &agent, "b:v1");
+    let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
+    let mut evicting = stack.cli().spawn(stack.home.path(), ["pull", "c:v1", &port, "--download-dir", "out"]);
+    let metainfo = stack.path(&format!("agent/store/metainfo/{many}.torrent"));
+    at_once("the eviction begins", || !metainfo.exists());
+    stack.kill("agent");
+    evicting.kill().unwrap();
+    evicting.wait().unwrap();
+    assert!(content(&stack, many).exists(), "too late for this test");
+
+    let agent = stack.start_agent("agent");
+    assert!(!content(&stack, many).exists());
+    assert_eq!(held(&stack, &agent), ["b"]);
+    assert!(stack.block_on(agent.cache()).unwrap().used <= BUDGET);
+    pull(&stack, &agent, "c:v1");
+    pull(&stack, &agent, "many");
+    assert_same(&stack.path("many"), &content(&stack, many).join("many"));
+    assert!(!content(&stack, b).exists());
 }
 
 #[test]

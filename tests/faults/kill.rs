@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    fs::File,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +14,7 @@ use nova_protocol::{
     api::{PullState, ReplicaState},
 };
 use nova_seeder::create::{Options, create};
-use nova_tests::{Stack, Tree, assert_same, eventually};
+use nova_tests::{Stack, Tree, assert_same, at_once, eventually};
 use tokio_util::sync::CancellationToken;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -125,6 +127,37 @@ fn an_agent_that_is_killed_resumes_without_hashing_and_finishes() {
     assert!(!log.contains("checksum validation"), "{log}");
     let pull = stack.pulled(&agent, info_hash, MINUTE);
     assert_same(&tree.join("weights.bin"), &pull.path.join("weights.bin"));
+}
+
+#[test]
+fn an_agent_that_is_killed_while_it_copies_from_another_version_fetches_only_what_changed() {
+    let mut stack = Stack::start();
+    let file = Tree::new(&stack.path("images")).file("disk.img", 4 * LENGTH).root().join("disk.img");
+    let first = stack.push(&file, "demo");
+    let agent = stack.add_agent("agent");
+    stack.block_on(agent.start("demo", &[])).unwrap();
+    stack.pulled(&agent, first.info_hash, MINUTE);
+    File::options().write(true).open(&file).unwrap().write_all_at(b"other", 12_345).unwrap();
+    let second = stack.push(&file, "demo").info_hash;
+    let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
+    let mut puller = stack.cli().spawn(stack.home.path(), ["pull", "demo", &port, "--download-dir", "out"]);
+    let copy = stack.path(&format!("agent/store/content/{second}/disk.img"));
+    // It has its place on the disk from the start, and holds zeros until then.
+    let is_copied = |offset| {
+        let mut bytes = [0; 64];
+        File::open(&copy).is_ok_and(|copy| copy.read_exact_at(&mut bytes, offset).is_ok() && bytes != [0; 64])
+    };
+    at_once("a part is copied", || is_copied(1 << 20));
+    stack.kill("agent");
+    puller.kill().unwrap();
+    puller.wait().unwrap();
+    assert!(!is_copied(3 * LENGTH as u64), "too late for this test");
+
+    let agent = stack.start_agent("agent");
+    let pull = stack.pulled(&agent, second, MINUTE);
+    let fetched: u64 = pull.sources.iter().map(|source| source.bytes).sum();
+    assert!(fetched < 4 << 20, "{pull:?}");
+    assert_same(&file, &copy);
 }
 
 #[test]

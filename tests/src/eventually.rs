@@ -16,3 +16,11 @@ pub fn eventually<T, E: Debug>(what: &str, deadline: Duration, mut condition: im
         }
     }
 }
+
+/// Waits without a pause for what lasts a few milliseconds, so that it is caught in its middle.
+pub fn at_once(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_mins(1), "{what}: not within a minute");
+    }
+}

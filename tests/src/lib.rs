@@ -14,7 +14,7 @@ mod tree;
 
 pub use cli::{Cli, Output};
 pub use client::{Client, Member};
-pub use eventually::eventually;
+pub use eventually::{at_once, eventually};
 pub use process::{Process, free_addr, program};
 pub use stack::Stack;
 pub use tree::{Tree, assert_same, has_files_of};
