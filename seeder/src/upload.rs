@@ -6,7 +6,7 @@
 mod connection;
 mod limit;
 mod peer;
-mod super_seed;
+pub mod super_seed;
 mod torrent;
 
 use std::{

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,6 +18,8 @@ use super::{PeerError, super_seed::News};
 const QUEUE: usize = 1024;
 /// Bytes of answers other than content that are kept for a peer that does not read them.
 const TALK: usize = 512 << 10;
+/// Pieces that a peer is told of at once, when it is told of all that it does not know of.
+const TOLD_AT_ONCE: usize = 4096;
 /// The id under which peers send us metadata messages.
 const METADATA_ID: u8 = 1;
 
@@ -34,6 +37,8 @@ struct State {
     have: Bitfield,
     requests: VecDeque<Block>,
     talk: Vec<u8>,
+    /// Pieces that the peer knows of, while it is told of the others, and among which those are of which it was not.
+    rest: Option<(Bitfield, Range<u32>)>,
     /// The id under which the peer wants metadata messages, once it has said so.
     metadata_id: Option<u8>,
 }
@@ -65,7 +70,8 @@ impl Peer {
         }
         // Nobody is choked: connections and rate are limited instead.
         Message::Unchoke.encode(&mut talk);
-        let state = State { have: Bitfield::empty(pieces), requests: VecDeque::new(), talk, metadata_id: None };
+        let state =
+            State { have: Bitfield::empty(pieces), requests: VecDeque::new(), talk, rest: None, metadata_id: None };
         Self { metainfo, fast, state: Mutex::new(state), wake: Notify::new() }
     }
 
@@ -75,9 +81,17 @@ impl Peer {
         self.wake.notify_one();
     }
 
+    /// Has the peer told of every piece that is not among these, and which it does not get first. Bit by bit: for thousands
+    /// of peers and pieces the messages would take a gigabyte.
+    pub(super) fn tell_rest(&self, known: Bitfield) {
+        self.state().rest = Some((known, 0..self.metainfo.info.piece_count()));
+        self.wake.notify_one();
+    }
+
     /// Takes what shall be sent next, with at most `batch` blocks.
     pub(super) fn take_work(&self, batch: usize) -> Work {
         let mut state = self.state();
+        state.tell_more();
         let count = state.requests.len().min(batch);
         Work { talk: std::mem::take(&mut state.talk), blocks: state.requests.drain(..count).collect() }
     }
@@ -181,6 +195,18 @@ impl Peer {
             None => MetadataMessage::new(MetadataType::Reject, request.piece, None).encode(),
         };
         Message::Extended { id, payload }.encode(&mut state.talk);
+    }
+}
+
+impl State {
+    fn tell_more(&mut self) {
+        let Some((known, untold)) = &mut self.rest else { return };
+        let is_news = |piece: &u32| !known.has(*piece) && !self.have.has(*piece);
+        let talk = &mut self.talk;
+        untold.filter(is_news).take(TOLD_AT_ONCE).for_each(|piece| Message::Have(piece).encode(talk));
+        if untold.start == untold.end {
+            self.rest = None;
+        }
     }
 }
 

@@ -6,10 +6,10 @@
 //! once, every upload of the seeder is of use to all, and the peers have something to give to each other from the
 //! first second on. When every piece lives somewhere else, all are told of everything: plain seeding.
 //!
-//! No I/O and no clock here.
+//! No I/O, no clock and no chance here: a simulation runs thousands of peers through it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -31,7 +31,7 @@ const LAPSE: Duration = Duration::from_secs(2);
 
 /// What happened with a peer.
 #[derive(Debug)]
-pub(super) enum News {
+pub enum News {
     /// It has come.
     Joined,
     /// It has a piece.
@@ -47,11 +47,11 @@ pub(super) enum News {
 }
 
 /// A piece that a peer shall be told of.
-pub(super) type Offer = (PeerId, u32);
+pub type Offer = (PeerId, u32);
 
 /// The spreading of one torrent from this seeder.
 #[derive(Debug)]
-pub(super) struct SuperSeed {
+pub struct SuperSeed {
     pieces: Vec<Piece>,
     piece_length: u32,
     /// Pieces that nobody has and nobody was offered.
@@ -60,7 +60,7 @@ pub(super) struct SuperSeed {
     next: u32,
     /// How many pieces nobody else has.
     unspread: usize,
-    members: HashMap<PeerId, Member>,
+    members: BTreeMap<PeerId, Member>,
     is_over: bool,
 }
 
@@ -94,7 +94,7 @@ struct Open {
 
 impl SuperSeed {
     /// Nothing has left. `place` is any number, and another for each seeder.
-    pub(super) fn new(info: &Info, place: u32) -> Self {
+    pub fn new(info: &Info, place: u32) -> Self {
         let count = info.piece_count();
         Self {
             pieces: (0..count).map(|index| Piece { size: info.piece_size(index), copies: 0, offers: 0 }).collect(),
@@ -102,18 +102,28 @@ impl SuperSeed {
             fresh: (0..count).collect(),
             next: place.checked_rem(count).unwrap_or(0),
             unspread: count as usize,
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             is_over: count == 0,
         }
     }
 
-    /// Whether whoever joins now is told of everything at once.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether every piece lives somewhere else, so that whoever joins is told of everything at once.
+    pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// What peers shall be told of now that something happened.
-    pub(super) fn hear(&mut self, peer: PeerId, news: News, now: Instant) -> Vec<Offer> {
+    /// Once it is over, forgets everybody, and says who has or was told of what: they shall be told of the rest.
+    pub fn end(&mut self) -> impl Iterator<Item = (PeerId, Bitfield)> + use<> {
+        let count = self.count();
+        std::mem::take(&mut self.members).into_iter().map(move |(peer, member)| {
+            let mut known = member.told;
+            (0..count).filter(|&piece| member.has.has(piece)).for_each(|piece| known.insert(piece));
+            (peer, known)
+        })
+    }
+
+    /// What peers shall be told of now that something happened; nothing any more when it is over.
+    pub fn hear(&mut self, peer: PeerId, news: News, now: Instant) -> Vec<Offer> {
         let fresh_before = self.fresh.len();
         match news {
             News::Joined => self.join(peer, now),
@@ -125,12 +135,9 @@ impl SuperSeed {
             News::Idle => self.lapse(peer, now),
             News::Left => self.leave(peer),
         }
+        self.is_over |= self.unspread == 0;
         if self.is_over {
             return Vec::new();
-        }
-        if self.unspread == 0 {
-            self.is_over = true;
-            return self.everything();
         }
         let mut offers = Vec::new();
         if self.fresh.len() > fresh_before {
@@ -240,21 +247,6 @@ impl SuperSeed {
             member.open.push(Open { piece, unsent: known.size, touched: now });
             offers.push((peer, piece));
         }
-    }
-
-    /// All that anybody was not told of.
-    fn everything(&mut self) -> Vec<Offer> {
-        let count = self.count();
-        let mut offers = Vec::new();
-        for (&peer, member) in &mut self.members {
-            offers.extend(
-                (0..count)
-                    .filter(|&piece| !member.told.has(piece) && !member.has.has(piece))
-                    .map(|piece| (peer, piece)),
-            );
-            member.told = Bitfield::full(count);
-        }
-        offers
     }
 }
 

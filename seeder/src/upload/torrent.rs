@@ -109,6 +109,13 @@ impl Crowd {
                 peer.tell(&Message::Have(piece));
             }
         }
+        if super_seed.is_over() {
+            for (told, known) in super_seed.end() {
+                if let Some(peer) = self.peers.get(&told) {
+                    peer.tell_rest(known);
+                }
+            }
+        }
     }
 }
 

@@ -9,11 +9,15 @@ const PIECE: u32 = 64 << 10;
 
 /// Three pieces, the last of one byte.
 fn metainfo(private: bool) -> Metainfo {
-    let length = u64::from(2 * PIECE) + 1;
+    metainfo_of(3, private)
+}
+
+fn metainfo_of(pieces: u32, private: bool) -> Metainfo {
+    let length = u64::from(pieces - 1) * u64::from(PIECE) + 1;
     let info = NewInfo {
         name: FilePath::parse("f").unwrap(),
         piece_length: PieceLength::chosen(u64::from(PIECE)).unwrap(),
-        pieces: vec![0; 60],
+        pieces: vec![0; 20 * pieces as usize],
         private,
         kind: NewKind::File { length, executable: false },
     };
@@ -64,6 +68,21 @@ fn a_peer_that_is_told_of_nothing_yet_is_unchoked_and_told_later() {
         peer.tell(&Message::Have(1));
         assert_eq!(talk(&peer), [Message::Have(1)]);
     }
+}
+
+#[test]
+fn a_peer_is_told_of_the_rest_in_parts() {
+    let pieces = u32::try_from(2 * TOLD_AT_ONCE).unwrap() + 3;
+    let metainfo = metainfo_of(pieces, true);
+    let peer = Peer::new(Arc::new(metainfo.clone()), &handshake(&metainfo, true, false), false, 1);
+    talk(&peer);
+    let mut known = Bitfield::empty(pieces);
+    known.insert(0);
+    peer.hears(Message::Have(pieces - 1)).unwrap();
+    peer.tell_rest(known);
+    let told: Vec<Vec<Message>> = (0..4).map(|_| talk(&peer)).collect();
+    assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [TOLD_AT_ONCE, TOLD_AT_ONCE, 1, 0]);
+    assert_eq!(told.concat(), (1..pieces - 1).map(Message::Have).collect::<Vec<_>>());
 }
 
 #[test]

@@ -8,6 +8,7 @@ const PIECE: u32 = 64 << 10;
 /// A seeder of so many pieces that starts with the first, and a clock that goes by hand.
 struct Scene {
     seed: SuperSeed,
+    pieces: u32,
     now: Instant,
     /// What each peer was told of, in order.
     told: Vec<Offer>,
@@ -18,11 +19,16 @@ impl Scene {
         let mut info = info(&[("f", u64::from(pieces * PIECE), FileKind::Plain)]);
         info.piece_length = nova_protocol::PieceLength::chosen(u64::from(PIECE)).unwrap();
         info.pieces = vec![0; 20 * pieces as usize];
-        Self { seed: SuperSeed::new(&info, 0), now: Instant::now(), told: Vec::new() }
+        Self { seed: SuperSeed::new(&info, 0), pieces, now: Instant::now(), told: Vec::new() }
     }
 
     fn hear(&mut self, peer: u8, news: News) -> Vec<u32> {
-        let offers = self.seed.hear(id(peer), news, self.now);
+        let mut offers = self.seed.hear(id(peer), news, self.now);
+        if self.seed.is_over() {
+            for (told, known) in self.seed.end() {
+                offers.extend((0..self.pieces).filter(|&piece| !known.has(piece)).map(|piece| (told, piece)));
+            }
+        }
         self.told.extend(&offers);
         offers.iter().filter(|(told, _)| *told == id(peer)).map(|(_, piece)| *piece).collect()
     }
