@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod eventually;
 mod process;
+pub mod simulation;
 mod stack;
 pub mod swarming;
 mod tree;

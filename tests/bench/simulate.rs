@@ -1,0 +1,117 @@
+//! Simulates fleets of any size behind equal links, and prints how the time until the last one is done grows.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use nova_protocol::PieceLength;
+use nova_tests::simulation::{Host, Outcome, Scene, bound};
+
+/// Bytes of content in a full frame, whose 1514 bytes the lab's shaper counts.
+const PAYLOAD: f64 = 1448.0 / 1514.0;
+
+/// Simulates fleets that pull at once.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many hosts pull.
+    #[arg(long, value_delimiter = ',', default_value = "1,8,16,100,1000,10000")]
+    hosts: Vec<usize>,
+    /// What each link carries in Mbit/s, both ways.
+    #[arg(long, default_value_t = 50.0)]
+    rate: f64,
+    /// Length of the content in MiB.
+    #[arg(long, default_value_t = 64)]
+    size: u64,
+    /// Bytes in a piece, in KiB; as push chooses when not given.
+    #[arg(long)]
+    piece_length: Option<u64>,
+    /// Requests in flight on each connection, of 16 KiB each.
+    #[arg(long, default_value_t = 4)]
+    window: usize,
+    /// Over how many seconds the starts are spread.
+    #[arg(long, default_value_t = 0.0)]
+    spread: f64,
+    /// How many hosts have a tenth of the rate.
+    #[arg(long, default_value_t = 0)]
+    slow: usize,
+    /// Every second host starts when half of the bound has passed.
+    #[arg(long)]
+    late: bool,
+    /// Peers that the tracker hands out.
+    #[arg(long, default_value_t = 50)]
+    handout: usize,
+    /// How the origin seeds.
+    #[arg(long, value_enum, default_value_t = Seeding::Super)]
+    seeding: Seeding,
+    /// Where chance begins.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Seeding {
+    /// Everybody is told of pieces of his own.
+    Super,
+    /// Everybody is told of everything.
+    Plain,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    println!(
+        "| N | p50 s | p99 s | last s | bound s | last/bound | copies | came twice | simulated in s |\n|{}",
+        "---|".repeat(9)
+    );
+    for &hosts in &arguments.hosts {
+        let scene = scene(&arguments, hosts)?;
+        let start = Instant::now();
+        let outcome = scene.run();
+        print(&scene, outcome, start.elapsed());
+    }
+    Ok(())
+}
+
+fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
+    let rate = |mbit: f64| format!("{:.0}", mbit * 1e6 / 8.0 * PAYLOAD).parse::<u32>().context("no such rate");
+    let length = arguments.size << 20;
+    let mut scene = Scene::fleet(hosts, rate(arguments.rate)?, length);
+    let slow = rate(arguments.rate / 10.0)?;
+    scene.leechers.iter_mut().take(arguments.slow).for_each(|host| host.rate = slow);
+    let half = Duration::from_secs_f64(bound_of(&scene) / 2.0);
+    let pause = arguments.spread / hosts as f64;
+    for (index, host) in scene.leechers.iter_mut().enumerate() {
+        let is_late = arguments.late && index % 2 == 1;
+        host.starts = if is_late { half } else { Duration::from_secs_f64(pause * index as f64) };
+    }
+    if let Some(kibibytes) = arguments.piece_length {
+        scene.piece_length = PieceLength::chosen(kibibytes << 10)?;
+    }
+    Ok(Scene {
+        window: arguments.window,
+        handout: arguments.handout,
+        super_seeds: arguments.seeding == Seeding::Super,
+        seed: arguments.seed,
+        ..scene
+    })
+}
+
+fn bound_of(scene: &Scene) -> f64 {
+    let rates: Vec<f64> = scene.leechers.iter().map(|host: &Host| host.rate.into()).collect();
+    bound(scene.length as f64, scene.origin_rate.into(), &rates)
+}
+
+fn print(scene: &Scene, outcome: Outcome, took: Duration) {
+    let Outcome { mut done, copies, waste } = outcome;
+    done.sort_by(f64::total_cmp);
+    let at = |percent: usize| done[((done.len() - 1) * percent).div_ceil(100)];
+    let (last, bound) = (at(100), bound_of(scene));
+    println!(
+        "| {} | {:.1} | {:.1} | {last:.1} | {bound:.1} | {:.2} | {copies:.2} | {:.1} % | {:.1} |",
+        done.len(),
+        at(50),
+        at(99),
+        last / bound,
+        waste * 100.0,
+        took.as_secs_f64(),
+    );
+}
