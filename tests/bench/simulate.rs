@@ -40,6 +40,9 @@ struct Arguments {
     /// Peers that the tracker hands out.
     #[arg(long, default_value_t = 50)]
     handout: usize,
+    /// Open connections from which on a leecher dials nobody.
+    #[arg(long, default_value_t = 18)]
+    dials: usize,
     /// How the origin seeds.
     #[arg(long, value_enum, default_value_t = Seeding::Super)]
     seeding: Seeding,
@@ -89,6 +92,7 @@ fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
     Ok(Scene {
         window: arguments.window,
         handout: arguments.handout,
+        dials: arguments.dials,
         super_seeds: arguments.seeding == Seeding::Super,
         seed: arguments.seed,
         ..scene

@@ -35,6 +35,8 @@ pub struct Scene {
     pub super_seeds: bool,
     /// Peers that the tracker hands out to who comes.
     pub handout: usize,
+    /// Open connections from which on a leecher dials nobody.
+    pub dials: usize,
     /// Connections that the origin takes.
     pub origin_connections: usize,
     /// From one end to the other.
@@ -75,6 +77,7 @@ impl Scene {
             window: 4,
             super_seeds: true,
             handout: 50,
+            dials: 18,
             origin_connections: 2000,
             latency: Duration::from_micros(200),
             seed: 7,

@@ -27,8 +27,6 @@ use crate::announce::Amounts;
 const PAUSE: Duration = Duration::from_millis(80);
 /// The same, after some calls in a row that nothing came of.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-/// How long leechers wait to be introduced when seeders give no piece.
-const SEEDERS_FIRST: Duration = Duration::from_secs(1);
 
 /// Goes on until it is ended.
 pub(super) struct Attendance {
@@ -150,9 +148,7 @@ async fn watch(
             had_piece = true;
             has_news.notify_one();
         }
-        if has_piece || start.elapsed() >= SEEDERS_FIRST {
-            list.release();
-        }
+        list.meet(status.peers as usize, has_piece, Instant::now());
         if matches!(status.state, State::Complete | State::Failed) {
             account.wait_for(None);
             list.settle();

@@ -4,23 +4,24 @@
 //! Those announces are of no use: the first says that nothing is left to download, so that no seeder is handed out, none
 //! says `completed` or `stopped`, and after a failure it waits for 10 s and more. So the session is given the URL of this
 //! tracker in place of the torrent's own, asks it for peers, and is answered when our announces have found some.
-//!
-//! Leechers are introduced once there is a piece to give, for librqbit never tells a peer of its pieces that had none to
-//! tell of when they met (`should_transmit_have`): two who meet with empty hands are of no use to each other.
+
+mod list;
 
 use std::{
     collections::{HashMap, HashSet},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+pub(super) use list::List;
 
 use nova_protocol::{
     InfoHash,
     announce::{Form, Handout, Reply, ReplyHead},
 };
-use tokio::{net::TcpListener, sync::Notify, time::timeout};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, Reply as _, http::StatusCode, reply::Response};
 
@@ -40,24 +41,6 @@ pub(super) struct Introductions {
     lists: Arc<Mutex<HashMap<InfoHash, Arc<List>>>>,
 }
 
-/// Those who shall be introduced to one torrent.
-#[derive(Default)]
-pub(super) struct List {
-    peers: Mutex<Peers>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Peers {
-    due: HashSet<SocketAddr>,
-    /// To be introduced when there is a piece to give.
-    held: HashSet<SocketAddr>,
-    /// Who need not be held.
-    seeders: Vec<SocketAddr>,
-    has_piece: bool,
-    has_all: bool,
-}
-
 impl Introductions {
     /// Listens until `shutdown`.
     pub(super) async fn start(shutdown: CancellationToken) -> io::Result<Self> {
@@ -69,7 +52,7 @@ impl Introductions {
             async move {
                 match list {
                     Some(list) => {
-                        let (peers, interval) = list.next().await;
+                        let (peers, interval) = list.next(HOLD, SETTLED_INTERVAL).await;
                         answer(&peers, interval)
                     }
                     None => StatusCode::NOT_FOUND.into_response(),
@@ -87,62 +70,12 @@ impl Introductions {
 
     /// The list of a torrent, empty at first. `seeders` are peers that are known to have everything.
     pub(super) fn open(&self, info_hash: InfoHash, seeders: &[SocketAddr]) -> Arc<List> {
-        let list = lock(&self.lists).entry(info_hash).or_default().clone();
-        let mut peers = lock(&list.peers);
-        peers.seeders = seeders.to_vec();
-        peers.has_piece = seeders.is_empty();
-        drop(peers);
-        list
+        lock(&self.lists).entry(info_hash).or_insert_with(|| Arc::new(List::new(seeders, Instant::now()))).clone()
     }
 
     /// Forgets a torrent.
     pub(super) fn close(&self, info_hash: InfoHash) {
         lock(&self.lists).remove(&info_hash);
-    }
-}
-
-impl List {
-    /// Has a peer introduced.
-    pub(super) fn add(&self, peer: SocketAddr) {
-        let mut peers = lock(&self.peers);
-        if peers.has_piece || peers.seeders.contains(&peer) {
-            peers.due.insert(peer);
-            self.changed.notify_one();
-        } else {
-            peers.held.insert(peer);
-        }
-    }
-
-    /// Has those introduced who were held, and nobody held from now on.
-    pub(super) fn release(&self) {
-        let mut peers = lock(&self.peers);
-        peers.has_piece = true;
-        let held = std::mem::take(&mut peers.held);
-        if !held.is_empty() {
-            peers.due.extend(held);
-            self.changed.notify_one();
-        }
-    }
-
-    /// Makes nobody wait any more, for everything is there.
-    pub(super) fn settle(&self) {
-        self.release();
-        lock(&self.peers).has_all = true;
-        self.changed.notify_one();
-    }
-
-    /// Whom to introduce next, and the seconds until the next question.
-    async fn next(&self) -> (HashSet<SocketAddr>, u32) {
-        let take = || {
-            let mut peers = lock(&self.peers);
-            (std::mem::take(&mut peers.due), if peers.has_all { SETTLED_INTERVAL } else { 0 })
-        };
-        let (due, interval) = take();
-        if !due.is_empty() || interval > 0 {
-            return (due, interval);
-        }
-        let _changed_or_not = timeout(HOLD, self.changed.notified()).await;
-        take()
     }
 }
 
@@ -189,26 +122,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leechers_are_introduced_when_there_is_a_piece_to_give() {
-        let (_introductions, list, url) = started().await;
-        for port in [3, SEEDER, 2] {
-            list.add(addr(port));
-        }
-        assert_eq!(ask(&url).await, [SEEDER]);
-        list.release();
-        assert_eq!(ask(&url).await, [2, 3]);
-        list.add(addr(4));
-        assert_eq!(ask(&url).await, [4]);
-    }
-
-    #[tokio::test]
     async fn the_session_waits_until_there_is_somebody() {
         let (_introductions, list, url) = started().await;
-        list.release();
         let asking = tokio::spawn(async move { ask(&url).await });
         tokio::task::yield_now().await;
-        list.add(addr(5));
-        assert_eq!(asking.await.unwrap(), [5]);
+        list.add(addr(SEEDER));
+        assert_eq!(asking.await.unwrap(), [SEEDER]);
     }
 
     #[tokio::test]

@@ -28,22 +28,35 @@ pub struct Flight {
     received: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Connection {
     pub peer: u32,
-    /// Whether it was made: two who have nothing do not meet.
+    /// Whether this side makes it.
+    pub dials: bool,
     pub is_open: bool,
+    /// Whether they tell each other of their pieces: two who met with empty hands do not (`should_transmit_have`).
+    pub tells: bool,
     pub sleeps: bool,
     pub in_flight: usize,
     /// The piece that is being asked for, and how much of it was.
-    asking: Option<(u32, u32)>,
-    pieces: u32,
-    time: Time,
+    pub(super) asking: Option<(u32, u32)>,
+    pub(super) pieces: u32,
+    pub(super) time: Time,
 }
 
 impl Connection {
     pub fn new(peer: u32) -> Self {
-        Self { peer, is_open: false, sleeps: false, in_flight: 0, asking: None, pieces: 0, time: 0 }
+        Self {
+            peer,
+            dials: false,
+            is_open: false,
+            tells: false,
+            sleeps: false,
+            in_flight: 0,
+            asking: None,
+            pieces: 0,
+            time: 0,
+        }
     }
 }
 

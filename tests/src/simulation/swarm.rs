@@ -1,5 +1,9 @@
 use nova_seeder::upload::super_seed::News;
-use rand::{Rng as _, SeedableRng as _, rngs::SmallRng, seq::index};
+use rand::{
+    Rng as _, SeedableRng as _,
+    rngs::SmallRng,
+    seq::{SliceRandom as _, index},
+};
 
 use super::{
     Outcome, Scene,
@@ -15,7 +19,7 @@ const ORIGIN: u32 = 0;
 /// How often nova wakes the connections of a torrent that has come on (`fetch/attendance.rs`).
 const WAKE_EVERY: Time = 80_000_000;
 /// How long nova waits for a first piece before it introduces leechers.
-const SEEDERS_FIRST: Time = 1_000_000_000;
+const SEEDERS_FIRST: Time = 3_000_000_000;
 /// How often the origin looks for offers that lapsed.
 const IDLE: Time = 1_000_000_000;
 
@@ -84,12 +88,7 @@ impl<'a> Swarm<'a> {
 
     /// It finds the origin, and some of those who have come before.
     fn join(&mut self, node: u32) {
-        let found = index::sample(&mut self.random, self.joined.len(), self.scene.handout.min(self.joined.len()));
-        for index in found {
-            let peer = self.joined[index];
-            self.leecher(node).connections.push(Connection::new(peer));
-            self.leecher(peer).connections.push(Connection::new(node));
-        }
+        self.find(node);
         self.joined.push(node);
         if self.origin.admits(self.scene.origin_connections) {
             let leecher = self.leecher(node);
@@ -117,7 +116,10 @@ impl<'a> Swarm<'a> {
     /// Asks a peer for as much as may be in flight.
     fn pump(&mut self, node: u32, number: u32) {
         let index = node as usize - 1;
-        let peer = self.leechers[index].connections[number as usize].peer;
+        let Connection { peer, tells, .. } = self.leechers[index].connections[number as usize];
+        if peer != ORIGIN && !tells {
+            return;
+        }
         while self.leechers[index].connections[number as usize].in_flight < self.scene.window {
             let (scene, now) = (self.scene, self.clock.now);
             let size = |piece| scene.size_of(piece);
@@ -193,25 +195,47 @@ impl<'a> Swarm<'a> {
         self.meet(node);
     }
 
+    /// The tracker tells it of others.
+    fn find(&mut self, node: u32) {
+        let found = index::sample(&mut self.random, self.joined.len(), self.scene.handout.min(self.joined.len()));
+        for index in found {
+            let peer = self.joined[index];
+            if peer == node || self.leecher(node).connections.iter().any(|known| known.peer == peer) {
+                continue;
+            }
+            self.leecher(node).connections.push(Connection { dials: true, ..Connection::new(peer) });
+            self.leecher(peer).connections.push(Connection::new(node));
+        }
+    }
+
     /// From now on it has something to give, or waits no more for it.
     fn meet(&mut self, node: u32) {
-        let leecher = self.leecher(node);
-        if std::mem::replace(&mut leecher.may_meet, true) {
+        if std::mem::replace(&mut self.leecher(node).may_meet, true) {
             return;
         }
-        let peers: Vec<u32> = leecher.connections.iter().map(|connection| connection.peer).collect();
-        for (number, peer) in (0..).zip(peers) {
-            if peer != ORIGIN && self.leecher(peer).may_meet {
-                self.open(node, number, peer);
-            }
+        if self.leecher(node).have.count > 0 {
+            self.find(node);
+        }
+        let leecher = self.leecher(node);
+        let open = leecher.connections.iter().filter(|connection| connection.is_open).count();
+        let due =
+            leecher.connections.iter().enumerate().filter(|(_, connection)| connection.dials && !connection.is_open);
+        let mut due: Vec<(usize, u32)> = due.map(|(number, connection)| (number, connection.peer)).collect();
+        due.shuffle(&mut self.random);
+        for (number, peer) in due.into_iter().take(self.scene.dials.saturating_sub(open)) {
+            self.open(node, u32::try_from(number).expect("few connections"), peer);
         }
     }
 
     fn open(&mut self, node: u32, number: u32, peer: u32) {
-        self.leecher(node).connections[number as usize].is_open = true;
+        let tells = [node, peer].map(|one| self.leecher(one).have.count > 0);
+        let tells = tells[0] || tells[1];
         let back = self.leecher(peer).connections.iter().position(|connection| connection.peer == node);
         let back = back.expect("both know of it");
-        self.leecher(peer).connections[back].is_open = true;
+        let there = &mut self.leecher(peer).connections[back];
+        (there.is_open, there.tells) = (true, tells);
+        let here = &mut self.leecher(node).connections[number as usize];
+        (here.is_open, here.tells) = (true, tells);
         self.pump(node, number);
         self.pump(peer, u32::try_from(back).expect("few connections"));
     }

@@ -5,7 +5,7 @@ use crate::content::fixture::info;
 
 const PIECE: u32 = 64 << 10;
 
-/// A seeder of so many pieces that starts with the first, and a clock that goes by hand.
+/// A seeder of so many pieces that starts with the last, and a clock that goes by hand.
 struct Scene {
     seed: SuperSeed,
     pieces: u32,
@@ -51,10 +51,10 @@ fn id(peer: u8) -> PeerId {
 #[test]
 fn each_peer_is_offered_pieces_of_its_own() {
     let mut scene = Scene::new(10);
-    assert_eq!(scene.hear(1, News::Joined), [0, 1]);
-    assert_eq!(scene.hear(2, News::Joined), [2, 3]);
-    assert_eq!(scene.send(1, 0), [4]);
-    assert_eq!(scene.send(2, 3), [5]);
+    assert_eq!(scene.hear(1, News::Joined), [9, 8]);
+    assert_eq!(scene.hear(2, News::Joined), [7, 6]);
+    assert_eq!(scene.send(1, 9), [5]);
+    assert_eq!(scene.send(2, 6), [4]);
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn what_a_peer_has_already_is_not_sent_by_us() {
     let mut scene = Scene::new(4);
     scene.hear(1, News::Joined);
     let mut has = Bitfield::empty(4);
-    (0..3).for_each(|piece| has.insert(piece));
-    assert_eq!(scene.hear(1, News::HasMany(has)), [3]);
+    (1..4).for_each(|piece| has.insert(piece));
+    assert_eq!(scene.hear(1, News::HasMany(has)), [0]);
     scene.hear(1, News::Has(99));
 }
 
@@ -92,15 +92,13 @@ fn what_a_peer_has_already_is_not_sent_by_us() {
 fn what_went_to_a_peer_that_left_is_offered_again() {
     let mut scene = Scene::new(4);
     scene.hear(1, News::Joined);
-    scene.send(1, 0);
+    scene.send(1, 3);
     scene.hear(2, News::Joined);
-    assert_eq!(scene.told(2), [3]);
+    assert_eq!(scene.told(2), [0]);
     scene.hear(1, News::Left);
-    assert_eq!(scene.told(2).len(), 2, "one more, for there is room for two");
+    assert_eq!(scene.told(2), [0, 3], "one more, for there is room for two");
     scene.send(2, 3);
-    let mut told = scene.told(2);
-    told.sort_unstable();
-    assert!(told.windows(2).all(|two| two[0] < two[1]) && told.len() == 3, "{told:?}");
+    assert_eq!(scene.told(2), [0, 3, 2]);
 }
 
 #[test]
@@ -119,13 +117,13 @@ fn an_offer_that_is_left_alone_is_made_to_another() {
     let mut scene = Scene::new(3);
     scene.hear(1, News::Joined);
     scene.hear(2, News::Joined);
-    assert_eq!((scene.told(1), scene.told(2)), (vec![0, 1], vec![2]));
+    assert_eq!((scene.told(1), scene.told(2)), (vec![2, 1], vec![0]));
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [2]);
+    assert_eq!(scene.told(2), [0]);
     scene.now += LAPSE;
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [2, 0]);
-    assert_eq!(scene.told(1), [0, 1], "not to the one that left it alone");
+    assert_eq!(scene.told(2), [0, 2]);
+    assert_eq!(scene.told(1), [2, 1], "not to the one that left it alone");
 }
 
 #[test]
@@ -134,7 +132,7 @@ fn a_fast_peer_has_more_offers_open() {
     scene.hear(1, News::Joined);
     for turn in 0..100 {
         scene.now += Duration::from_millis(10);
-        scene.send(1, turn);
+        scene.send(1, 999 - turn);
     }
     // 64 KiB in 10 ms, a quarter of a second ahead.
     let open = scene.told(1).len() - 100;
@@ -142,11 +140,24 @@ fn a_fast_peer_has_more_offers_open() {
 }
 
 #[test]
-fn seeders_start_at_different_pieces() {
-    let start = |place| {
-        let mut scene = Scene::new(100);
-        scene.seed.next = place;
-        scene.hear(1, News::Joined)
-    };
-    assert_eq!((start(0), start(70), start(99)), (vec![0, 1], vec![70, 71], vec![99, 0]));
+fn a_crowd_has_as_many_offers_as_leave_soon_and_those_have_the_next_who_had_the_fewest() {
+    let mut scene = Scene::new(1000);
+    (0..50).for_each(|peer| drop(scene.hear(peer, News::Joined)));
+    assert_eq!(scene.told.len(), ALL_OPEN_MIN);
+    let (first, piece) = scene.told[0];
+    let before = scene.told.len();
+    scene.send(first.as_bytes()[19], piece);
+    let (next, _) = scene.told[before];
+    assert!(scene.told[..before].iter().all(|(told, _)| *told != next), "one that had none yet");
+}
+
+#[test]
+fn who_is_slow_keeps_nobody_from_having_offers() {
+    let mut scene = Scene::new(1000);
+    (0..50).for_each(|peer| drop(scene.hear(peer, News::Joined)));
+    for turn in 2..6 {
+        scene.now += COUNTS;
+        scene.hear(1, News::Idle);
+        assert_eq!(scene.told.len(), turn * ALL_OPEN_MIN);
+    }
 }

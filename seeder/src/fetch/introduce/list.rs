@@ -1,0 +1,156 @@
+//! Whom to introduce, when, and how many.
+//!
+//! Leechers are introduced once there is a piece to give, for librqbit tells a peer of its pieces only after that peer has
+//! told of one (`should_transmit_have`): two who meet with empty hands are of no use to each other.
+//!
+//! And not more of them than keep the link busy. librqbit has requests in flight to each, and takes a piece away from one
+//! who is slower than others, so that what was on its way comes twice. Simulated, a thousand leechers that knew a hundred
+//! others each took 1.7 times the bound, and received a third of all bytes twice; with 20 it was 1.15 and a fiftieth.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    net::SocketAddr,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use rand::{rng, seq::IteratorRandom as _};
+use tokio::{sync::Notify, time::timeout};
+
+use super::lock;
+
+/// Live connections from which on nobody else is introduced; who else dials is welcome.
+const ENOUGH: usize = 18;
+/// How long those who were introduced count as live.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long leechers wait to be introduced when seeders give no piece.
+const SEEDERS_FIRST: Duration = Duration::from_secs(3);
+
+/// Those who shall be introduced to one torrent.
+pub(in crate::fetch) struct List {
+    began: Instant,
+    /// Who are introduced at once.
+    seeders: Vec<SocketAddr>,
+    peers: Mutex<Peers>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Peers {
+    due: HashSet<SocketAddr>,
+    /// To be introduced when there are too few.
+    reserve: HashSet<SocketAddr>,
+    introduced: HashSet<SocketAddr>,
+    /// When the last were.
+    recent: VecDeque<Instant>,
+    has_all: bool,
+}
+
+impl List {
+    /// Empty at first. `seeders` are peers that are known to have everything.
+    pub(super) fn new(seeders: &[SocketAddr], now: Instant) -> Self {
+        Self { began: now, seeders: seeders.to_vec(), peers: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Notes a peer, and has it introduced if it has everything, or comes back.
+    pub(in crate::fetch) fn add(&self, peer: SocketAddr) {
+        let mut peers = lock(&self.peers);
+        if self.seeders.contains(&peer) || peers.introduced.contains(&peer) {
+            peers.due.insert(peer);
+            self.changed.notify_one();
+        } else {
+            peers.reserve.insert(peer);
+        }
+    }
+
+    /// Has some of those introduced who were noted, if there is a piece to give and fewer than enough are live.
+    pub(in crate::fetch) fn meet(&self, live: usize, has_piece: bool, now: Instant) {
+        if !has_piece && !self.seeders.is_empty() && now.duration_since(self.began) < SEEDERS_FIRST {
+            return;
+        }
+        let mut peers = lock(&self.peers);
+        while peers.recent.pop_front_if(|then| now.duration_since(*then) >= PATIENCE).is_some() {}
+        let missing = ENOUGH.saturating_sub(live + peers.recent.len());
+        // By chance, or everybody would dial the same.
+        for peer in peers.reserve.iter().copied().choose_multiple(&mut rng(), missing) {
+            peers.reserve.remove(&peer);
+            peers.introduced.insert(peer);
+            peers.due.insert(peer);
+            peers.recent.push_back(now);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Makes nobody wait any more, for everything is there.
+    pub(in crate::fetch) fn settle(&self) {
+        lock(&self.peers).has_all = true;
+        self.changed.notify_one();
+    }
+
+    /// Whom to introduce next, and the seconds until the next question. Waits for somebody for at most `hold`; once
+    /// everything is there, `settled` seconds pass between questions.
+    pub(super) async fn next(&self, hold: Duration, settled: u32) -> (HashSet<SocketAddr>, u32) {
+        let take = || {
+            let mut peers = lock(&self.peers);
+            (std::mem::take(&mut peers.due), if peers.has_all { settled } else { 0 })
+        };
+        let (due, interval) = take();
+        if !due.is_empty() || interval > 0 {
+            return (due, interval);
+        }
+        let _changed_or_not = timeout(hold, self.changed.notified()).await;
+        take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    async fn due(list: &List) -> HashSet<SocketAddr> {
+        list.next(Duration::ZERO, 60).await.0
+    }
+
+    #[tokio::test]
+    async fn seeders_are_introduced_at_once_and_leechers_when_there_is_a_piece_to_give() {
+        let start = Instant::now();
+        let list = List::new(&[addr(1)], start);
+        [3, 1, 2].into_iter().for_each(|port| list.add(addr(port)));
+        list.meet(0, false, start);
+        assert_eq!(due(&list).await, [addr(1)].into());
+        list.meet(1, true, start);
+        assert_eq!(due(&list).await, [addr(2), addr(3)].into());
+        list.add(addr(3));
+        assert_eq!(due(&list).await, [addr(3)].into(), "one that comes back");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_long_for_seeders_that_give_nothing_or_are_not_there() {
+        let start = Instant::now();
+        for (seeders, after) in [(&[addr(1)][..], SEEDERS_FIRST), (&[], Duration::ZERO)] {
+            let list = List::new(seeders, start);
+            list.add(addr(2));
+            list.meet(0, false, start + after);
+            assert_eq!(due(&list).await, [addr(2)].into());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_are_introduced_than_are_enough() {
+        let start = Instant::now();
+        let list = List::new(&[], start);
+        (1..=100).for_each(|port| list.add(addr(port)));
+        list.meet(8, true, start);
+        assert_eq!(due(&list).await.len(), ENOUGH - 8);
+        list.meet(8, true, start);
+        assert_eq!(due(&list).await.len(), 0, "those have some time to get there");
+        list.meet(ENOUGH - 1, true, start + PATIENCE);
+        assert_eq!(due(&list).await.len(), 1);
+        list.meet(ENOUGH, true, start + 2 * PATIENCE);
+        assert_eq!(due(&list).await.len(), 0);
+    }
+}
