@@ -1,6 +1,6 @@
 //! The client of announce services: says what we have, learns of peers.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use nova_protocol::{
     InfoHash, PeerId,
@@ -93,12 +93,12 @@ impl Announcer {
     }
 
     /// Announces until `stop`: that this peer has come, now and then that it is there, that it has got everything, and
-    /// that it leaves. Peers that trackers tell of are passed to `found`. What `has_news` is told is announced at once.
+    /// that it leaves. Answers are passed to `found`. What `has_news` is told is announced at once.
     pub async fn keep(
         &self,
         torrent: (&[Vec<String>], InfoHash),
         amounts: impl Fn() -> Amounts,
-        found: impl Fn(SocketAddr),
+        found: impl Fn(&AnnounceReply),
         has_news: &Notify,
         stop: &CancellationToken,
     ) {
@@ -110,7 +110,7 @@ impl Announcer {
             let announced = self.announce(trackers, info_hash, now.event_after(known), now);
             let pause = match stop.run_until_cancelled(announced).await {
                 Some(Ok(reply)) => {
-                    reply.peers.iter().copied().for_each(&found);
+                    found(&reply);
                     known = Some(now);
                     retry = *RETRY.start();
                     Duration::from_secs(reply.interval.max(1).into())

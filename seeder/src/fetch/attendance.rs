@@ -2,12 +2,13 @@
 //! introductions, waking.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use librqbit::ManagedTorrent;
-use nova_protocol::Metainfo;
+use nova_protocol::{Metainfo, announce::AnnounceReply};
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +122,10 @@ async fn attend(
         *lock(&last)
     };
     let has_news = Notify::new();
-    let found = |peer| list.add(peer);
+    let found = |reply: &AnnounceReply| {
+        let own = reply.external_ip.map(|ip| SocketAddr::new(ip, fetcher.addr.port()));
+        list.learn(&reply.peers, own, Instant::now());
+    };
     tokio::join!(
         fetcher.announcer.keep((&metainfo.trackers, metainfo.info_hash()), amounts, found, &has_news, &stop),
         stop.run_until_cancelled(watch(&fetcher, (&torrent, &metainfo), &account, &list, &has_news)),
@@ -148,7 +152,7 @@ async fn watch(
             had_piece = true;
             has_news.notify_one();
         }
-        list.meet(status.peers as usize, has_piece, Instant::now());
+        list.meet(&status.hosts, has_piece, Instant::now());
         if matches!(status.state, State::Complete | State::Failed) {
             account.wait_for(None);
             list.settle();

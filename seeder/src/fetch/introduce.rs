@@ -126,7 +126,7 @@ mod tests {
         let (_introductions, list, url) = started().await;
         let asking = tokio::spawn(async move { ask(&url).await });
         tokio::task::yield_now().await;
-        list.add(addr(SEEDER));
+        list.learn(&[addr(SEEDER)], None, Instant::now());
         assert_eq!(asking.await.unwrap(), [SEEDER]);
     }
 

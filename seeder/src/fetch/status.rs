@@ -1,6 +1,9 @@
 //! How a torrent in a session is doing.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use librqbit::{ManagedTorrent, ManagedTorrentState, TorrentStatsState, http_api_types::PeerStatsFilter};
 use nova_protocol::{
@@ -40,6 +43,8 @@ pub struct Status {
     pub uploaded: u64,
     /// Peers that are connected.
     pub peers: u32,
+    /// Their hosts.
+    pub hosts: Vec<IpAddr>,
     /// Bytes that came from each peer since the start.
     pub sources: Vec<(SocketAddr, u64)>,
     /// Whether some of it was noted in an earlier run, and not looked at since.
@@ -92,6 +97,7 @@ impl Status {
             upload_rate: 0,
             uploaded: 0,
             peers: 0,
+            hosts: Vec::new(),
             sources: Vec::new(),
             resumed: false,
             waits_for: None,
@@ -121,11 +127,11 @@ pub(super) fn status(torrent: &ManagedTorrent) -> Status {
         status.uploaded = stats.uploaded_bytes;
         status.peers = live.snapshot.peer_stats.live;
     }
-    status.sources = sources(torrent);
+    see_peers(torrent, &mut status);
     status
 }
 
-fn sources(torrent: &ManagedTorrent) -> Vec<(SocketAddr, u64)> {
+fn see_peers(torrent: &ManagedTorrent, status: &mut Status) {
     let live = torrent.with_state(|state| match state {
         ManagedTorrentState::Live(live) => Some(live.clone()),
         _ => None,
@@ -133,8 +139,15 @@ fn sources(torrent: &ManagedTorrent) -> Vec<(SocketAddr, u64)> {
     // The filter's other variant cannot be named from here.
     let all: PeerStatsFilter = serde_json::from_str(r#"{"state":"all"}"#).expect("a variant of librqbit's filter");
     let peers = live.map(|live| live.per_peer_stats_snapshot(all).peers).unwrap_or_default();
-    let given = peers.iter().filter(|(_, peer)| peer.counters.fetched_bytes > 0);
-    given.filter_map(|(addr, peer)| Some((addr.parse().ok()?, peer.counters.fetched_bytes))).collect()
+    for (addr, peer) in peers {
+        let Ok(addr) = addr.parse::<SocketAddr>() else { continue };
+        if peer.state == "live" {
+            status.hosts.push(addr.ip());
+        }
+        if peer.counters.fetched_bytes > 0 {
+            status.sources.push((addr, peer.counters.fetched_bytes));
+        }
+    }
 }
 
 /// An error of librqbit in one line: its texts repeat themselves and may carry a backtrace.

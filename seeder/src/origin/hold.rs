@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use nova_protocol::{
     InfoHash,
+    announce::AnnounceReply,
     api::{ReplicaReport, ReplicaState},
 };
 use tokio::sync::Notify;
@@ -152,7 +153,7 @@ impl Origin {
         let amounts = || Amounts { uploaded: uploaded(), ..Amounts::default() };
         let fault = self.uploader.fault(info_hash).unwrap_or_default();
         let torrent = (&metainfo.trackers[..], info_hash);
-        let greet = |addr| self.greet(info_hash, addr);
+        let greet = |reply: &AnnounceReply| reply.peers.iter().for_each(|&addr| self.greet(info_hash, addr));
         let no_news = Notify::new();
         let is_readable = tokio::select! {
             () = self.announcer.keep(torrent, amounts, greet, &no_news, stop) => true,

@@ -35,6 +35,8 @@ const OPEN_MAX: usize = 64;
 const ALL_OPEN_MIN: usize = 16;
 /// For how long an offer counts among them: those who are slow to take theirs do not keep others from having some.
 const COUNTS: Duration = Duration::from_millis(500);
+/// More than so many do not all know each other, and are offered the last pieces first.
+const CROWD: usize = 20;
 /// An offer that a peer leaves alone for so long is made to another.
 const LAPSE: Duration = Duration::from_secs(2);
 
@@ -270,10 +272,12 @@ impl SuperSeed {
     }
 
     fn offer_to(&mut self, peer: PeerId, now: Instant) -> Option<u32> {
+        let is_crowd = self.members.len() > CROWD;
         let member = self.members.get_mut(&peer)?;
         // What it has left alone once is not offered to it again.
-        let mut fresh = self.fresh.iter().map(|&place| (place, self.order.piece(place)));
-        let (place, piece) = fresh.find(|&(_, piece)| !member.told.has(piece))?;
+        let is_news = |place: &&u32| !member.told.has(self.order.piece(**place));
+        let place = *if is_crowd { self.fresh.iter().rev().find(is_news) } else { self.fresh.iter().find(is_news) }?;
+        let piece = self.order.piece(place);
         self.fresh.remove(&place);
         let known = &mut self.pieces[piece as usize];
         known.offers += 1;

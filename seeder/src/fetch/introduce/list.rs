@@ -6,10 +6,13 @@
 //! And not more of them than keep the link busy. librqbit has requests in flight to each, and takes a piece away from one
 //! who is slower than others, so that what was on its way comes twice. Simulated, a thousand leechers that knew a hundred
 //! others each took 1.7 times the bound, and received a third of all bytes twice; with 20 it was 1.15 and a fiftieth.
+//!
+//! librqbit does not see that a peer that dials it is one that it has dialled itself, and keeps both connections. So of two
+//! who learn of each other at the same time one dials, and the other waits whether it is dialled.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    net::SocketAddr,
+    collections::{HashMap, HashSet, VecDeque},
+    net::{IpAddr, SocketAddr},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -23,6 +26,8 @@ use super::lock;
 const ENOUGH: usize = 18;
 /// How long those who were introduced count as live.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one waits to be dialled.
+const DIALLED_WITHIN: Duration = Duration::from_secs(2);
 /// How long leechers wait to be introduced when seeders give no piece.
 const SEEDERS_FIRST: Duration = Duration::from_secs(3);
 
@@ -38,8 +43,8 @@ pub(in crate::fetch) struct List {
 #[derive(Default)]
 struct Peers {
     due: HashSet<SocketAddr>,
-    /// To be introduced when there are too few.
-    reserve: HashSet<SocketAddr>,
+    /// To be introduced when there are too few, from a time on.
+    reserve: HashMap<SocketAddr, Instant>,
     introduced: HashSet<SocketAddr>,
     /// When the last were.
     recent: VecDeque<Instant>,
@@ -52,27 +57,34 @@ impl List {
         Self { began: now, seeders: seeders.to_vec(), peers: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Notes a peer, and has it introduced if it has everything, or comes back.
-    pub(in crate::fetch) fn add(&self, peer: SocketAddr) {
+    /// Notes peers, and has those introduced who have everything, or come back. `own` is this host as they see it.
+    pub(in crate::fetch) fn learn(&self, found: &[SocketAddr], own: Option<SocketAddr>, now: Instant) {
         let mut peers = lock(&self.peers);
-        if self.seeders.contains(&peer) || peers.introduced.contains(&peer) {
-            peers.due.insert(peer);
-            self.changed.notify_one();
-        } else {
-            peers.reserve.insert(peer);
+        for &peer in found {
+            if self.seeders.contains(&peer) || peers.introduced.contains(&peer) {
+                peers.due.insert(peer);
+                self.changed.notify_one();
+            } else {
+                let is_mine = own.is_none_or(|own| dials(own, peer));
+                peers.reserve.entry(peer).or_insert(if is_mine { now } else { now + DIALLED_WITHIN });
+            }
         }
     }
 
-    /// Has some of those introduced who were noted, if there is a piece to give and fewer than enough are live.
-    pub(in crate::fetch) fn meet(&self, live: usize, has_piece: bool, now: Instant) {
+    /// Has some of those introduced who were noted, if there is a piece to give and fewer than enough are live, at these
+    /// hosts.
+    pub(in crate::fetch) fn meet(&self, live: &[IpAddr], has_piece: bool, now: Instant) {
         if !has_piece && !self.seeders.is_empty() && now.duration_since(self.began) < SEEDERS_FIRST {
             return;
         }
         let mut peers = lock(&self.peers);
         while peers.recent.pop_front_if(|then| now.duration_since(*then) >= PATIENCE).is_some() {}
-        let missing = ENOUGH.saturating_sub(live + peers.recent.len());
+        let missing = ENOUGH.saturating_sub(live.len() + peers.recent.len());
+        // On loopback many share an address.
+        let is_here = |peer: SocketAddr| !peer.ip().is_loopback() && live.contains(&peer.ip());
+        let could = peers.reserve.iter().filter(|(peer, from)| **from <= now && !is_here(**peer));
         // By chance, or everybody would dial the same.
-        for peer in peers.reserve.iter().copied().choose_multiple(&mut rng(), missing) {
+        for peer in could.map(|(peer, _)| *peer).choose_multiple(&mut rng(), missing) {
             peers.reserve.remove(&peer);
             peers.introduced.insert(peer);
             peers.due.insert(peer);
@@ -103,6 +115,18 @@ impl List {
     }
 }
 
+/// Whether it is the first of these two who dials the other; half of all others, for everybody.
+fn dials(own: SocketAddr, peer: SocketAddr) -> bool {
+    let is_odd = |addr: SocketAddr| {
+        let last = match addr.ip() {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(ip) => ip.octets()[15],
+        };
+        (u16::from(last) ^ addr.port()) & 1 == 1
+    };
+    (own < peer) == (is_odd(own) == is_odd(peer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,12 +143,12 @@ mod tests {
     async fn seeders_are_introduced_at_once_and_leechers_when_there_is_a_piece_to_give() {
         let start = Instant::now();
         let list = List::new(&[addr(1)], start);
-        [3, 1, 2].into_iter().for_each(|port| list.add(addr(port)));
-        list.meet(0, false, start);
+        list.learn(&[addr(3), addr(1), addr(2)], None, start);
+        list.meet(&[], false, start);
         assert_eq!(due(&list).await, [addr(1)].into());
-        list.meet(1, true, start);
+        list.meet(&[], true, start);
         assert_eq!(due(&list).await, [addr(2), addr(3)].into());
-        list.add(addr(3));
+        list.learn(&[addr(3)], None, start);
         assert_eq!(due(&list).await, [addr(3)].into(), "one that comes back");
     }
 
@@ -133,8 +157,8 @@ mod tests {
         let start = Instant::now();
         for (seeders, after) in [(&[addr(1)][..], SEEDERS_FIRST), (&[], Duration::ZERO)] {
             let list = List::new(seeders, start);
-            list.add(addr(2));
-            list.meet(0, false, start + after);
+            list.learn(&[addr(2)], None, start);
+            list.meet(&[], false, start + after);
             assert_eq!(due(&list).await, [addr(2)].into());
         }
     }
@@ -143,14 +167,35 @@ mod tests {
     async fn no_more_are_introduced_than_are_enough() {
         let start = Instant::now();
         let list = List::new(&[], start);
-        (1..=100).for_each(|port| list.add(addr(port)));
-        list.meet(8, true, start);
+        list.learn(&(1..=100).map(addr).collect::<Vec<_>>(), None, start);
+        let live = |count| vec![IpAddr::from([10, 0, 0, 2]); count];
+        list.meet(&live(8), true, start);
         assert_eq!(due(&list).await.len(), ENOUGH - 8);
-        list.meet(8, true, start);
+        list.meet(&live(8), true, start);
         assert_eq!(due(&list).await.len(), 0, "those have some time to get there");
-        list.meet(ENOUGH - 1, true, start + PATIENCE);
+        list.meet(&live(ENOUGH - 1), true, start + PATIENCE);
         assert_eq!(due(&list).await.len(), 1);
-        list.meet(ENOUGH, true, start + 2 * PATIENCE);
+        list.meet(&live(ENOUGH), true, start + 2 * PATIENCE);
         assert_eq!(due(&list).await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn of_two_who_learn_of_each_other_one_dials_unless_it_does_not_come() {
+        let start = Instant::now();
+        let hosts: Vec<SocketAddr> = (1..=16).map(|host| SocketAddr::from(([10, 0, 0, host], 16001))).collect();
+        let mut dialled = HashSet::new();
+        for &own in &hosts {
+            let list = List::new(&[], start);
+            list.learn(&hosts.iter().copied().filter(|&host| host != own).collect::<Vec<_>>(), Some(own), start);
+            list.meet(&[], true, start);
+            let first = due(&list).await;
+            assert!((7..=8).contains(&first.len()), "{own} dials {first:?}");
+            dialled.extend(first.iter().map(|&peer| (own.min(peer), own.max(peer))));
+            let absent = hosts.iter().find(|&&host| host != own && !first.contains(&host)).unwrap();
+            let live: Vec<IpAddr> = hosts.iter().filter(|host| *host != absent).map(SocketAddr::ip).collect();
+            list.meet(&live, true, start + DIALLED_WITHIN);
+            assert_eq!(due(&list).await, [*absent].into());
+        }
+        assert_eq!(dialled.len(), 16 * 15 / 2);
     }
 }

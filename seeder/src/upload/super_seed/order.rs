@@ -1,9 +1,14 @@
 //! In which order pieces leave.
 //!
-//! The last first. librqbit asks for the first piece that it can have, so that what left before is asked for after what has
-//! just left, and of which there are the fewest copies: without knowing it, everybody takes the rarest first. The other
-//! way round everybody would ask for what everybody has already. Simulated, a hundred peers take 1.12 times the bound
-//! instead of 1.20, a thousand 1.24 instead of 1.35. Clients that do choose the rarest first do not mind.
+//! librqbit asks for the first piece that it can have. If the first leave first, what has just left, and of which there
+//! are the fewest copies, is asked for after everything else. That is well while everybody can have it from everybody.
+//! In a crowd the last leave first: then, without knowing it, everybody takes the rarest first, and what is new spreads
+//! at once. Simulated time over the bound, and clients that do choose the rarest first do not mind either:
+//!
+//! | peers | 8 | 16 | 32 | 64 | 100 | 200 |
+//! |---|---|---|---|---|---|---|
+//! | the first first | 1.01 | 1.03 | 1.13 | 1.15 | 1.19 | 1.22 |
+//! | the last first | 1.04 | 1.04 | 1.07 | 1.09 | 1.12 | 1.12 |
 //!
 //! Seeders of the same content start at different places of each chunk, or they would all send the same.
 
@@ -21,14 +26,14 @@ pub(super) struct Order {
 impl Order {
     /// The place of a piece.
     pub(super) fn place(&self, piece: u32) -> u32 {
-        let (start, length, index) = self.chunk(self.count - 1 - piece);
+        let (start, length, index) = self.chunk(piece);
         start + (index + self.turn % length) % length
     }
 
     /// The piece at a place.
     pub(super) fn piece(&self, place: u32) -> u32 {
         let (start, length, index) = self.chunk(place);
-        self.count - 1 - (start + (index + length - self.turn % length) % length)
+        start + (index + length - self.turn % length) % length
     }
 
     /// The chunk of a place: where it starts, how long it is, and which of it the place is.
@@ -54,8 +59,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_leave_first_and_seeders_start_at_different_places() {
+    fn seeders_start_at_different_places() {
         let first = |turn| (0..3).map(|place| Order { count: 1000, turn }.piece(place)).collect::<Vec<_>>();
-        assert_eq!((first(0), first(2), first(256)), (vec![999, 998, 997], vec![745, 744, 999], vec![999, 998, 997]));
+        assert_eq!((first(0), first(2), first(256)), (vec![0, 1, 2], vec![254, 255, 0], vec![0, 1, 2]));
     }
 }

@@ -5,7 +5,7 @@ use crate::content::fixture::info;
 
 const PIECE: u32 = 64 << 10;
 
-/// A seeder of so many pieces that starts with the last, and a clock that goes by hand.
+/// A seeder of so many pieces that starts with the first, and a clock that goes by hand.
 struct Scene {
     seed: SuperSeed,
     pieces: u32,
@@ -51,10 +51,10 @@ fn id(peer: u8) -> PeerId {
 #[test]
 fn each_peer_is_offered_pieces_of_its_own() {
     let mut scene = Scene::new(10);
-    assert_eq!(scene.hear(1, News::Joined), [9, 8]);
-    assert_eq!(scene.hear(2, News::Joined), [7, 6]);
-    assert_eq!(scene.send(1, 9), [5]);
-    assert_eq!(scene.send(2, 6), [4]);
+    assert_eq!(scene.hear(1, News::Joined), [0, 1]);
+    assert_eq!(scene.hear(2, News::Joined), [2, 3]);
+    assert_eq!(scene.send(1, 0), [4]);
+    assert_eq!(scene.send(2, 3), [5]);
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn what_a_peer_has_already_is_not_sent_by_us() {
     let mut scene = Scene::new(4);
     scene.hear(1, News::Joined);
     let mut has = Bitfield::empty(4);
-    (1..4).for_each(|piece| has.insert(piece));
-    assert_eq!(scene.hear(1, News::HasMany(has)), [0]);
+    (0..3).for_each(|piece| has.insert(piece));
+    assert_eq!(scene.hear(1, News::HasMany(has)), [3]);
     scene.hear(1, News::Has(99));
 }
 
@@ -92,13 +92,13 @@ fn what_a_peer_has_already_is_not_sent_by_us() {
 fn what_went_to_a_peer_that_left_is_offered_again() {
     let mut scene = Scene::new(4);
     scene.hear(1, News::Joined);
-    scene.send(1, 3);
+    scene.send(1, 0);
     scene.hear(2, News::Joined);
-    assert_eq!(scene.told(2), [0]);
+    assert_eq!(scene.told(2), [3]);
     scene.hear(1, News::Left);
-    assert_eq!(scene.told(2), [0, 3], "one more, for there is room for two");
+    assert_eq!(scene.told(2), [3, 0], "one more, for there is room for two");
     scene.send(2, 3);
-    assert_eq!(scene.told(2), [0, 3, 2]);
+    assert_eq!(scene.told(2), [3, 0, 1]);
 }
 
 #[test]
@@ -117,13 +117,13 @@ fn an_offer_that_is_left_alone_is_made_to_another() {
     let mut scene = Scene::new(3);
     scene.hear(1, News::Joined);
     scene.hear(2, News::Joined);
-    assert_eq!((scene.told(1), scene.told(2)), (vec![2, 1], vec![0]));
+    assert_eq!((scene.told(1), scene.told(2)), (vec![0, 1], vec![2]));
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [0]);
+    assert_eq!(scene.told(2), [2]);
     scene.now += LAPSE;
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [0, 2]);
-    assert_eq!(scene.told(1), [2, 1], "not to the one that left it alone");
+    assert_eq!(scene.told(2), [2, 0]);
+    assert_eq!(scene.told(1), [0, 1], "not to the one that left it alone");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_fast_peer_has_more_offers_open() {
     scene.hear(1, News::Joined);
     for turn in 0..100 {
         scene.now += Duration::from_millis(10);
-        scene.send(1, 999 - turn);
+        scene.send(1, turn);
     }
     // 64 KiB in 10 ms, a quarter of a second ahead.
     let open = scene.told(1).len() - 100;
@@ -149,6 +149,16 @@ fn a_crowd_has_as_many_offers_as_leave_soon_and_those_have_the_next_who_had_the_
     scene.send(first.as_bytes()[19], piece);
     let (next, _) = scene.told[before];
     assert!(scene.told[..before].iter().all(|(told, _)| *told != next), "one that had none yet");
+}
+
+#[test]
+fn a_crowd_is_offered_the_last_pieces_first() {
+    let mut scene = Scene::new(1000);
+    (1..=u8::try_from(CROWD).unwrap() + 1).for_each(|peer| drop(scene.hear(peer, News::Joined)));
+    assert_eq!(scene.told.last().unwrap().1, u32::try_from(ALL_OPEN_MIN).unwrap() - 1);
+    scene.now += COUNTS;
+    scene.hear(1, News::Idle);
+    assert_eq!(scene.told[ALL_OPEN_MIN].1, 999);
 }
 
 #[test]
