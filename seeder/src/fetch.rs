@@ -207,10 +207,12 @@ impl Fetcher {
             (Some(tracker), Some(_)) => tracker.torrent(info_hash).await.map_or(0, |status| status.leechers),
             _ => 0,
         };
-        match others {
-            0 => self.request_window.requests(seeder).await,
-            _ => self.request_window.least(),
+        if others > 0 {
+            return self.request_window.least();
         }
+        let url = self.tracker.as_ref().map(TrackerClient::url);
+        let tracker = url.and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+        self.request_window.requests(seeder, tracker).await
     }
 
     /// The metainfo that peers of a magnet link give (BEP 9).

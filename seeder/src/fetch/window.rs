@@ -18,7 +18,10 @@ use std::{
 };
 
 use nova_protocol::BLOCK_LENGTH;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, ToSocketAddrs},
+    time::timeout,
+};
 
 /// Bytes in a microsecond that one connection must be able to carry: half a Gbit/s.
 const RATE: u128 = 64;
@@ -28,7 +31,8 @@ const TRIES: usize = 3;
 const MAX: usize = 128;
 /// When nobody can be asked how long a round trip is.
 const UNKNOWN: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(1);
+/// All of the measuring; where it takes longer, a packet was lost.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Requests in flight to each peer, of 16 KiB each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +51,34 @@ impl Window {
         }
     }
 
-    /// Requests in flight to peers that are as far away as this one.
-    pub(super) async fn requests(self, peer: Option<&SocketAddr>) -> usize {
-        match self {
-            Self::Fixed(requests) => requests,
-            Self::AtLeast(least) => by_round_trip(peer).await.max(least),
+    /// Requests in flight to peers that are as far away as the nearer of these: an address of one, and the host and port of
+    /// the tracker. Behind a link that is full the first looks far away; the second is seldom there.
+    pub(super) async fn requests(self, peer: Option<&SocketAddr>, tracker: Option<(&str, u16)>) -> usize {
+        match (self, peer) {
+            (Self::Fixed(requests), _) => requests,
+            (Self::AtLeast(least), None) => least.max(UNKNOWN),
+            (Self::AtLeast(least), Some(peer)) => {
+                let to_tracker = async { round_trip(tracker?).await };
+                let (to_peer, to_tracker) = tokio::join!(round_trip(peer), to_tracker);
+                to_peer.into_iter().chain(to_tracker).min().map_or(UNKNOWN, requests).max(least)
+            }
         }
     }
 }
 
-async fn by_round_trip(peer: Option<&SocketAddr>) -> usize {
-    let Some(peer) = peer else { return UNKNOWN };
-    let mut shortest = PATIENCE;
-    for _ in 0..TRIES {
-        let start = Instant::now();
-        let Ok(Ok(_connected)) = timeout(PATIENCE, TcpStream::connect(peer)).await else { return UNKNOWN };
-        shortest = shortest.min(start.elapsed());
-    }
-    requests(shortest)
+/// The shortest of some, if there is any.
+async fn round_trip(to: impl ToSocketAddrs + Copy) -> Option<Duration> {
+    let mut shortest = None;
+    let tries = async {
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            let Ok(_connected) = TcpStream::connect(to).await else { return };
+            let took = start.elapsed();
+            shortest = Some(shortest.map_or(took, |known: Duration| known.min(took)));
+        }
+    };
+    let _all_or_some = timeout(PATIENCE, tries).await;
+    shortest
 }
 
 fn requests(round_trip: Duration) -> usize {
@@ -85,7 +99,15 @@ mod tests {
     #[tokio::test]
     async fn nobody_to_ask_is_no_error() {
         let gone = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert_eq!(Window::AtLeast(4).requests(None).await, UNKNOWN);
-        assert_eq!(Window::AtLeast(4).requests(Some(&gone)).await, UNKNOWN);
+        assert_eq!(Window::AtLeast(4).requests(None, None).await, UNKNOWN);
+        assert_eq!(Window::AtLeast(4).requests(Some(&gone), Some(("127.0.0.1", 1))).await, UNKNOWN);
+    }
+
+    #[tokio::test]
+    async fn a_tracker_that_is_near_says_how_far_it_is_to_a_peer_behind_a_full_link() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = SocketAddr::from(([192, 0, 2, 1], 1));
+        let port = listener.local_addr().unwrap().port();
+        assert!(Window::AtLeast(4).requests(Some(&silent), Some(("127.0.0.1", port))).await < UNKNOWN);
     }
 }
