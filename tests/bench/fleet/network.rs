@@ -32,7 +32,8 @@ pub struct Host {
 pub fn prepare() -> Result<()> {
     run("mount -t tmpfs tmpfs /run")?;
     run("ip link set lo up")?;
-    run("ip link add switch type bridge")?;
+    // Of its own: else it is the lowest of its ports', and changes for those who know it when another is plugged in.
+    run("ip link add switch address 02:00:0a:4d:00:01 type bridge")?;
     run(&format!("ip addr add {SWITCH}/16 dev switch"))?;
     run("ip link set switch up")
 }
