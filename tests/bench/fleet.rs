@@ -1,14 +1,13 @@
 //! Lets a fleet pull the same content at once, each host in a network namespace behind a shaped link, and prints when
 //! the last one is done beside the time that the links alone would need.
 
-#[path = "fleet/bound.rs"]
-mod bound;
 mod content;
 #[path = "fleet/host.rs"]
 mod host;
 mod measure;
 #[path = "fleet/network.rs"]
 mod network;
+mod payload;
 #[path = "fleet/report.rs"]
 mod report;
 #[path = "fleet/run.rs"]

@@ -1,24 +1,24 @@
 //! Simulates fleets of any size behind equal links, and prints how the time until the last one is done grows.
 
+mod payload;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use nova_protocol::PieceLength;
 use nova_tests::simulation::{Host, Outcome, Scene, bound};
-
-/// Bytes of content in a full frame, whose 1514 bytes the lab's shaper counts.
-const PAYLOAD: f64 = 1448.0 / 1514.0;
+use payload::{FRAME, PAYLOAD};
 
 /// Simulates fleets that pull at once.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How many hosts pull.
-    #[arg(long, value_delimiter = ',', default_value = "1,8,16,100,1000,10000")]
+    #[arg(long, value_delimiter = ',', default_value = "1,8,16,32,100,1000")]
     hosts: Vec<usize>,
     /// What each link carries in Mbit/s, both ways.
-    #[arg(long, default_value_t = 50.0)]
-    rate: f64,
+    #[arg(long, default_value_t = 50)]
+    rate: u32,
     /// Length of the content in MiB.
     #[arg(long, default_value_t = 64)]
     size: u64,
@@ -75,11 +75,10 @@ fn main() -> Result<()> {
 }
 
 fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
-    let rate = |mbit: f64| format!("{:.0}", mbit * 1e6 / 8.0 * PAYLOAD).parse::<u32>().context("no such rate");
-    let length = arguments.size << 20;
-    let mut scene = Scene::fleet(hosts, rate(arguments.rate)?, length);
-    let slow = rate(arguments.rate / 10.0)?;
-    scene.leechers.iter_mut().take(arguments.slow).for_each(|host| host.rate = slow);
+    let frames = u64::from(arguments.rate) * 125_000 / u64::from(FRAME);
+    let rate = u32::try_from(frames * u64::from(PAYLOAD)).context("such a rate is not simulated")?;
+    let mut scene = Scene::fleet(hosts, rate, arguments.size << 20);
+    scene.leechers.iter_mut().take(arguments.slow).for_each(|host| host.rate /= 10);
     let half = Duration::from_secs_f64(bound_of(&scene) / 2.0);
     let pause = arguments.spread / hosts as f64;
     for (index, host) in scene.leechers.iter_mut().enumerate() {

@@ -58,33 +58,19 @@ pub(super) fn copy(
     cancel: &CancellationToken,
 ) -> Result<(), CopyError> {
     let info = content.info();
-    let (failed, damaged) = (Mutex::new(None), AtomicUsize::new(0));
-    let (begin_writeback, due) = sync_channel(1);
-    let writer = Writer {
-        content,
-        target: Content::new(info, root),
-        open: OpenFiles::default(),
-        written: AtomicU64::new(0),
-        begin_writeback,
-        failed: &failed,
-    };
-    let ended = thread::scope(|scope| {
-        scope.spawn(|| write_back(due, &failed));
-        // Owned here, so that the channel ends with the copy.
-        let writer = writer;
+    let damaged = AtomicUsize::new(0);
+    while_written_back(|begin_writeback, failed| {
+        let (target, open, written) = (Content::new(info, root), OpenFiles::default(), AtomicU64::new(0));
+        let writer = Writer { content, target, open, written, begin_writeback, failed };
         let write = |offset, bytes: &[u8]| writer.write(offset, bytes);
         tap_pieces(content, None, write, progress, cancel, |index, hash| match hash {
             Ok(hash) => {
                 damaged.fetch_add(usize::from(info.piece_hash(index) != Some(&hash)), Relaxed);
                 ControlFlow::Continue(())
             }
-            Err(error) => fail(&failed, CopyError::Read(error)),
+            Err(error) => fail(failed, CopyError::Read(error)),
         })
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    ended.map_err(|Cancelled| CopyError::Cancelled)?;
+    })?;
     match damaged.into_inner() {
         0 => Ok(()),
         pieces => Err(CopyError::Damaged(pieces)),
@@ -100,20 +86,14 @@ pub(super) fn copy_intact(
 ) -> Result<(), CopyError> {
     let info = content.info();
     let steps = u32::try_from(info.length.div_ceil(STEP)).expect("lengths are bounded by those of pieces");
-    let (failed, target) = (Mutex::new(None), Content::writable(info, root));
-    let (begin_writeback, due) = sync_channel(1);
-    let copied = AtomicU64::new(0);
-    let ended = thread::scope(|scope| {
-        scope.spawn(|| write_back(due, &failed));
-        // Owned here, so that the channel ends with the copy.
-        let begin_writeback = begin_writeback;
+    let (target, copied) = (Content::writable(info, root), AtomicU64::new(0));
+    while_written_back(|begin_writeback, failed| {
         each_piece(steps, None, cancel, |step, _| {
             let start = u64::from(step) * STEP;
             let length = STEP.min(info.length - start);
             let last = info.files_in(start..start + length).last().expect("bytes are in files");
-            let done = content::copy::copy((content, start), (&target, start), length);
-            if let Err(error) = done {
-                return fail(&failed, CopyError::Write(last, error));
+            if let Err(error) = content::copy::copy((content, start), (&target, start), length) {
+                return fail(failed, CopyError::Write(last, error));
             }
             if info.files[last].kind != FileKind::Padding
                 && let Ok(file) = target.file(last)
@@ -123,11 +103,24 @@ pub(super) fn copy_intact(
             progress(copied.fetch_add(length, Relaxed) + length, info.length);
             ControlFlow::Continue(())
         })
+    })
+}
+
+/// Does some work that writes, while the disk begins with what it is told of. The work owns its end of the channel, which
+/// ends with it.
+fn while_written_back(
+    work: impl FnOnce(SyncSender<(usize, Arc<File>)>, &Mutex<Option<CopyError>>) -> Result<(), Cancelled>,
+) -> Result<(), CopyError> {
+    let failed = Mutex::new(None);
+    let (begin_writeback, due) = sync_channel(1);
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| write_back(due, &failed));
+        work(begin_writeback, &failed)
     });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => ended.map_err(|Cancelled| CopyError::Cancelled),
     }
-    ended.map_err(|Cancelled| CopyError::Cancelled)
 }
 
 impl Writer<'_> {

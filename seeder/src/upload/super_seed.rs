@@ -37,8 +37,11 @@ const ALL_OPEN_MIN: usize = 16;
 const COUNTS: Duration = Duration::from_millis(500);
 /// More than so many do not all know each other, and are offered the last pieces first.
 const CROWD: usize = 20;
-/// An offer that a peer leaves alone for so long is made to another.
+/// An offer that a peer leaves alone for so long is made to another, sooner when it is one of the last: others wait for it.
 const LAPSE: Duration = Duration::from_secs(2);
+const LAPSE_LAST: Duration = Duration::from_millis(500);
+/// How often offers that lapsed are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What happened with a peer.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub enum News {
     HasMany(Bitfield),
     /// It was sent this.
     Sent(Block),
-    /// It has nothing to wait for.
+    /// It has nothing to wait for: time passes.
     Idle,
     /// It is gone.
     Left,
@@ -77,6 +80,7 @@ pub struct SuperSeed {
     made: VecDeque<(Instant, PeerId, u32)>,
     counted: usize,
     pace: Option<Pace>,
+    looked: Option<Instant>,
     is_over: bool,
 }
 
@@ -122,6 +126,7 @@ impl SuperSeed {
             made: VecDeque::new(),
             counted: 0,
             pace: None,
+            looked: None,
             is_over: count == 0,
         }
     }
@@ -150,13 +155,14 @@ impl SuperSeed {
                 (0..self.count()).filter(|&piece| pieces.has(piece)).for_each(|piece| self.has(peer, piece));
             }
             News::Sent(block) => self.sent(peer, block, now),
-            News::Idle => self.lapse(peer, now),
+            News::Idle => {}
             News::Left => self.leave(peer),
         }
         self.is_over |= self.unspread == 0;
         if self.is_over {
             return Vec::new();
         }
+        self.lapse(now);
         self.seat(peer);
         self.offer(now)
     }
@@ -215,13 +221,21 @@ impl SuperSeed {
         }
     }
 
-    /// Takes back what the peer leaves alone: it has it from elsewhere, or does not want it.
-    fn lapse(&mut self, peer: PeerId, now: Instant) {
-        let Some(member) = self.members.get_mut(&peer) else { return };
-        let lapsed = |open: &mut Open| now.duration_since(open.touched) >= LAPSE;
-        let lapsed: Vec<Open> = member.open.extract_if(.., lapsed).collect();
-        for open in &lapsed {
-            self.close(open);
+    /// Takes back what peers leave alone: they have it from elsewhere, do not want it, or cannot take it.
+    fn lapse(&mut self, now: Instant) {
+        if self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(now);
+        let patience = if self.fresh.is_empty() { LAPSE_LAST } else { LAPSE };
+        let is_over = |open: &mut Open| now.duration_since(open.touched) >= patience;
+        let mut lapsed = Vec::new();
+        for (&peer, member) in &mut self.members {
+            lapsed.extend(member.open.extract_if(.., is_over).map(|open| (peer, open)));
+        }
+        for (peer, open) in lapsed {
+            self.close(&open);
+            self.seat(peer);
         }
     }
 

@@ -11,11 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::payload::{FRAME, PAYLOAD};
+
 /// Where the tracker is: on the switch, behind no link.
 pub const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-/// Bytes of a full frame, of which the shaper counts each, and what TCP makes of them.
-const FRAME: f64 = 1514.0;
-const PAYLOAD: f64 = 1448.0;
 
 /// A host of the lab.
 #[derive(Debug, Clone)]
@@ -40,7 +39,7 @@ pub fn prepare() -> Result<()> {
 
 /// Bytes of content a second that a link carries.
 pub fn payload_rate(rate: f64) -> f64 {
-    rate * 1e6 / 8.0 * PAYLOAD / FRAME
+    rate * 1e6 / 8.0 * f64::from(PAYLOAD) / f64::from(FRAME)
 }
 
 impl Host {
@@ -86,7 +85,7 @@ impl Host {
         let devices = fs::read_to_string("/proc/thread-self/net/dev")?;
         let line = devices.lines().find_map(|line| line.trim().strip_prefix(&format!("{}:", self.port)));
         let received = line.and_then(|line| line.split_whitespace().next()).context("the link is gone")?;
-        Ok(received.parse::<f64>()? * PAYLOAD / FRAME)
+        Ok(received.parse::<f64>()? * f64::from(PAYLOAD) / f64::from(FRAME))
     }
 }
 

@@ -8,12 +8,12 @@ use nova_seeder::{
     create::{Options, create},
     tracker::TrackerClient,
 };
-use nova_tests::{Cli, Process, eventually, program};
+use nova_tests::{Cli, Process, eventually, program, simulation};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Arguments, bound,
+    Arguments,
     content::write_content,
     host::{Client, Job, Kind},
     network::{Host, SWITCH, payload_rate},
@@ -102,7 +102,7 @@ fn bound(arguments: &Arguments, leechers: &[Client]) -> f64 {
     let length = (arguments.size << 20) as f64;
     let rates: Vec<f64> = leechers.iter().map(|client| payload_rate(client.host.rate)).collect();
     let seeders = payload_rate(arguments.rate) * f64::from(arguments.origins);
-    bound::seconds(length, seeders, &rates)
+    simulation::bound(length, seeders, &rates)
 }
 
 fn start_seeders(

@@ -28,35 +28,34 @@ pub struct Flight {
     received: u32,
 }
 
+/// How two know each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// The other may dial.
+    Waits,
+    /// This one may dial.
+    Dials,
+    /// They are connected.
+    Open,
+    /// They are, and tell each other nothing, for they met with empty hands (`should_transmit_have`).
+    Mute,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Connection {
     pub peer: u32,
-    /// Whether this side makes it.
-    pub dials: bool,
-    pub is_open: bool,
-    /// Whether they tell each other of their pieces: two who met with empty hands do not (`should_transmit_have`).
-    pub tells: bool,
+    pub tie: Tie,
     pub sleeps: bool,
     pub in_flight: usize,
     /// The piece that is being asked for, and how much of it was.
-    pub(super) asking: Option<(u32, u32)>,
-    pub(super) pieces: u32,
-    pub(super) time: Time,
+    asking: Option<(u32, u32)>,
+    pieces: u32,
+    time: Time,
 }
 
 impl Connection {
-    pub fn new(peer: u32) -> Self {
-        Self {
-            peer,
-            dials: false,
-            is_open: false,
-            tells: false,
-            sleeps: false,
-            in_flight: 0,
-            asking: None,
-            pieces: 0,
-            time: 0,
-        }
+    pub fn new(peer: u32, tie: Tie) -> Self {
+        Self { peer, tie, sleeps: false, in_flight: 0, asking: None, pieces: 0, time: 0 }
     }
 }
 

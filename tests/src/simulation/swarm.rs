@@ -6,10 +6,10 @@ use rand::{
 };
 
 use super::{
-    Outcome, Scene,
+    Host, Outcome, Scene,
     bits::Bits,
     clock::{Clock, Happening, Time},
-    leecher::{Connection, Leecher},
+    leecher::{Connection, Leecher, Tie},
     link::{Link, Request},
     origin::{Origin, Told},
 };
@@ -23,6 +23,7 @@ const SEEDERS_FIRST: Time = 3_000_000_000;
 /// How often the origin looks for offers that lapsed.
 const IDLE: Time = 1_000_000_000;
 
+/// Everybody, and what is on its way between them.
 pub struct Swarm<'a> {
     scene: &'a Scene,
     clock: Clock,
@@ -71,7 +72,7 @@ impl<'a> Swarm<'a> {
                 Happening::Idles => self.idle(),
             }
         }
-        let one = |(leecher, host): (&Leecher, &super::Host)| {
+        let one = |(leecher, host): (&Leecher, &Host)| {
             (leecher.done.expect("all are done") - nanos(host.starts)) as f64 / 1e9
         };
         let length = self.scene.length as f64;
@@ -93,8 +94,7 @@ impl<'a> Swarm<'a> {
         if self.origin.admits(self.scene.origin_connections) {
             let leecher = self.leecher(node);
             let number = leecher.connections.len();
-            leecher.connections.push(Connection::new(ORIGIN));
-            leecher.connections[number].is_open = true;
+            leecher.connections.push(Connection::new(ORIGIN, Tie::Open));
             leecher.has_origin = true;
             let told = self.origin.hear(node, News::Joined, self.clock.now);
             self.learn(told);
@@ -116,8 +116,8 @@ impl<'a> Swarm<'a> {
     /// Asks a peer for as much as may be in flight.
     fn pump(&mut self, node: u32, number: u32) {
         let index = node as usize - 1;
-        let Connection { peer, tells, .. } = self.leechers[index].connections[number as usize];
-        if peer != ORIGIN && !tells {
+        let Connection { peer, tie, .. } = self.leechers[index].connections[number as usize];
+        if tie != Tie::Open {
             return;
         }
         while self.leechers[index].connections[number as usize].in_flight < self.scene.window {
@@ -203,8 +203,8 @@ impl<'a> Swarm<'a> {
             if peer == node || self.leecher(node).connections.iter().any(|known| known.peer == peer) {
                 continue;
             }
-            self.leecher(node).connections.push(Connection { dials: true, ..Connection::new(peer) });
-            self.leecher(peer).connections.push(Connection::new(node));
+            self.leecher(node).connections.push(Connection::new(peer, Tie::Dials));
+            self.leecher(peer).connections.push(Connection::new(node, Tie::Waits));
         }
     }
 
@@ -216,26 +216,23 @@ impl<'a> Swarm<'a> {
         if self.leecher(node).have.count > 0 {
             self.find(node);
         }
-        let leecher = self.leecher(node);
-        let open = leecher.connections.iter().filter(|connection| connection.is_open).count();
-        let due =
-            leecher.connections.iter().enumerate().filter(|(_, connection)| connection.dials && !connection.is_open);
-        let mut due: Vec<(usize, u32)> = due.map(|(number, connection)| (number, connection.peer)).collect();
+        let connections = self.leecher(node).connections.iter().enumerate();
+        let live = connections.clone().filter(|(_, known)| matches!(known.tie, Tie::Open | Tie::Mute)).count();
+        let due = connections.filter(|(_, known)| known.tie == Tie::Dials);
+        let mut due: Vec<(usize, u32)> = due.map(|(number, known)| (number, known.peer)).collect();
         due.shuffle(&mut self.random);
-        for (number, peer) in due.into_iter().take(self.scene.dials.saturating_sub(open)) {
+        for (number, peer) in due.into_iter().take(self.scene.dials.saturating_sub(live)) {
             self.open(node, u32::try_from(number).expect("few connections"), peer);
         }
     }
 
     fn open(&mut self, node: u32, number: u32, peer: u32) {
-        let tells = [node, peer].map(|one| self.leecher(one).have.count > 0);
-        let tells = tells[0] || tells[1];
-        let back = self.leecher(peer).connections.iter().position(|connection| connection.peer == node);
+        let has_piece = |leecher: &Leecher| leecher.have.count > 0;
+        let tie = if has_piece(self.leecher(node)) || has_piece(self.leecher(peer)) { Tie::Open } else { Tie::Mute };
+        let back = self.leecher(peer).connections.iter().position(|known| known.peer == node);
         let back = back.expect("both know of it");
-        let there = &mut self.leecher(peer).connections[back];
-        (there.is_open, there.tells) = (true, tells);
-        let here = &mut self.leecher(node).connections[number as usize];
-        (here.is_open, here.tells) = (true, tells);
+        self.leecher(peer).connections[back].tie = tie;
+        self.leecher(node).connections[number as usize].tie = tie;
         self.pump(node, number);
         self.pump(peer, u32::try_from(back).expect("few connections"));
     }
@@ -247,7 +244,7 @@ impl<'a> Swarm<'a> {
         }
         for number in 0..leecher.connections.len() {
             let connection = &mut self.leecher(node).connections[number];
-            if connection.is_open && std::mem::take(&mut connection.sleeps) {
+            if std::mem::take(&mut connection.sleeps) {
                 self.pump(node, u32::try_from(number).expect("few connections"));
             }
         }

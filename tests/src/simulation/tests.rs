@@ -33,3 +33,27 @@ fn eight_are_done_almost_as_soon_as_one_and_the_origin_sends_one_copy() {
     assert!((1.0..1.2).contains(&over_bound(&scene, &outcome)), "{outcome:?}");
     assert!((1.0..1.2).contains(&outcome.copies), "{outcome:?}");
 }
+
+#[test]
+fn a_crowd_is_done_almost_as_soon() {
+    let scene = fleet(300);
+    let outcome = scene.run();
+    assert!((1.0..1.5).contains(&over_bound(&scene, &outcome)), "{:.2}", over_bound(&scene, &outcome));
+    assert!(outcome.waste < 0.1, "{:.2}", outcome.waste);
+}
+
+#[test]
+fn an_origin_that_does_not_super_seed_sends_more_than_one_copy() {
+    let plain = Scene { super_seeds: false, ..fleet(8) };
+    assert!(plain.run().copies > 2.0 * fleet(8).run().copies);
+}
+
+#[test]
+fn one_slow_host_and_late_ones_hold_nobody_up() {
+    let mut scene = fleet(8);
+    let alone = fleet(1).run().done[0];
+    scene.leechers[0].rate /= 10;
+    scene.leechers[7].starts = Duration::from_secs_f64(alone / 2.0);
+    let outcome = scene.run();
+    assert!(outcome.done[1..].iter().all(|&done| done < alone * 1.3), "{outcome:?}");
+}

@@ -118,12 +118,23 @@ fn an_offer_that_is_left_alone_is_made_to_another() {
     scene.hear(1, News::Joined);
     scene.hear(2, News::Joined);
     assert_eq!((scene.told(1), scene.told(2)), (vec![0, 1], vec![2]));
+    scene.hear(3, News::Joined);
+    scene.now += LAPSE_LAST;
+    scene.hear(2, News::Sent(Block { piece: 2, offset: 0, length: 16 << 10 }));
+    assert_eq!((scene.told(2), scene.told(3)), (vec![2, 1], vec![0]), "whoever it is that says something");
+    assert_eq!(scene.told(1), [0, 1], "not to the one that left it alone");
+}
+
+#[test]
+fn offers_lapse_later_while_there_are_others() {
+    let mut scene = Scene::new(100);
+    scene.hear(1, News::Joined);
+    scene.now += LAPSE_LAST;
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [2]);
+    assert_eq!(scene.told(1), [0, 1]);
     scene.now += LAPSE;
     scene.hear(1, News::Idle);
-    assert_eq!(scene.told(2), [2, 0]);
-    assert_eq!(scene.told(1), [0, 1], "not to the one that left it alone");
+    assert_eq!(scene.told(1), [0, 1, 2, 3]);
 }
 
 #[test]
