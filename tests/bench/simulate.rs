@@ -25,7 +25,10 @@ struct Arguments {
     /// Bytes in a piece, in KiB; as push chooses when not given.
     #[arg(long)]
     piece_length: Option<u64>,
-    /// Requests in flight on each connection, of 16 KiB each.
+    /// Bytes of a request in KiB. Fewer and larger ones, of as many bytes in flight, are quicker to simulate.
+    #[arg(long, default_value_t = 16)]
+    request: u32,
+    /// Requests in flight on each connection.
     #[arg(long, default_value_t = 4)]
     window: usize,
     /// Over how many seconds the starts are spread.
@@ -89,6 +92,7 @@ fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
         scene.piece_length = PieceLength::chosen(kibibytes << 10)?;
     }
     Ok(Scene {
+        request: arguments.request << 10,
         window: arguments.window,
         handout: arguments.handout,
         dials: arguments.dials,

@@ -139,6 +139,8 @@ impl SuperSeed {
     /// Once it is over, forgets everybody, and says who has or was told of what: they shall be told of the rest.
     pub fn end(&mut self) -> impl Iterator<Item = (PeerId, Bitfield)> + use<> {
         let count = self.count();
+        self.hungry.clear();
+        self.made.clear();
         std::mem::take(&mut self.members).into_iter().map(move |(peer, member)| {
             let mut known = member.told;
             (0..count).filter(|&piece| member.has.has(piece)).for_each(|piece| known.insert(piece));

@@ -5,7 +5,7 @@
 //!
 //! And not more of them than keep the link busy. librqbit has requests in flight to each, and takes a piece away from one
 //! who is slower than others, so that what was on its way comes twice. Simulated, a thousand leechers that knew a hundred
-//! others each took 1.7 times the bound, and received a third of all bytes twice; with 20 it was 1.15 and a fiftieth.
+//! others each took 1.7 times the bound, and received a third of all bytes twice; with 18 it is 1.14 and a thirtieth.
 //!
 //! librqbit does not see that a peer that dials it is one that it has dialled itself, and keeps both connections. So of two
 //! who learn of each other at the same time one dials, and the other waits whether it is dialled.
