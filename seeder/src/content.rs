@@ -196,6 +196,17 @@ pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The same, and makes it when it is not there.
+pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    match open_to_write(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            OpenOptions::new().create_new(true).read(true).write(true).open(path)
+        }
+        opened => opened,
+    }
+}
+
 fn open(path: &Path, writable: bool) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     OpenOptions::new().read(true).write(writable).custom_flags(flags).open(path)

@@ -2,8 +2,7 @@
 //! used for nothing, and no other download takes what this one was promised.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +11,8 @@ use rustix::{
     fs::{FallocateFlags, fallocate, statvfs},
     io::Errno,
 };
+
+use crate::content::open_or_make;
 
 /// Files that cannot be made, or not as long as they will be.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +61,7 @@ pub(super) fn reserve(info: &Info, folder: &Path) -> Result<(), ReserveError> {
 }
 
 fn take(path: &Path, length: u64) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = open_or_make(path)?;
     if length == 0 {
         return Ok(());
     }
@@ -75,9 +73,10 @@ fn take(path: &Path, length: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use nova_protocol::metainfo::FileKind;
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
     use super::*;
     use crate::content::fixture::info;
@@ -91,6 +90,25 @@ mod tests {
         assert_eq!(big.len(), 0);
         assert!(big.blocks() * 512 >= 1 << 20, "{} blocks", big.blocks());
         assert_eq!(fs::metadata(home.path().join("empty")).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_delivered_by_hard_link_is_no_fault_for_one_who_is_not_root() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("a");
+        fs::write(&file, "kept").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        let info = info(&[("a", 4, FileKind::Plain)]);
+        let as_anybody = || {
+            let mut own = capabilities(None).unwrap();
+            own.effective.remove(CapabilitySet::DAC_OVERRIDE);
+            set_capabilities(None, own).unwrap();
+            assert!(fs::File::options().write(true).open(&file).is_err());
+            reserve(&info, home.path()).unwrap();
+        };
+        std::thread::scope(|scope| scope.spawn(as_anybody).join().unwrap());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
     }
 
     #[test]

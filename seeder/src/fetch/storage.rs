@@ -7,7 +7,7 @@
 
 use std::{
     any::TypeId,
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, IoSlice},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ use librqbit::{
 };
 
 use super::stall::Writing;
-use crate::content::open_to_write;
+use crate::content::open_or_make;
 
 /// Bytes of a file that may be written before the disk is told to begin.
 const BEHIND: u64 = 32 << 20;
@@ -151,16 +151,6 @@ impl TorrentStorage for Disk {
     }
 }
 
-fn open_or_make(path: &Path) -> io::Result<File> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    match open_to_write(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            OpenOptions::new().create_new(true).read(true).write(true).open(path)
-        }
-        opened => opened,
-    }
-}
-
 impl Stored {
     /// Has the disk begin with what was written, unless it is at it still.
     fn wrote(&self, bytes: u64) {
@@ -192,6 +182,8 @@ fn write_rest(file: &File, offset: u64, bufs: &[IoSlice<'_>; 2], written: usize)
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn disk(folder: &Path) -> Disk {
