@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use nova_protocol::PieceLength;
-use nova_tests::simulation::{Host, Outcome, Scene, bound};
+use nova_tests::simulation::{Outcome, Scene, percentiles};
 use payload::{FRAME, PAYLOAD};
 
 /// Simulates fleets that pull at once.
@@ -82,7 +82,7 @@ fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
     let rate = u32::try_from(frames * u64::from(PAYLOAD)).context("such a rate is not simulated")?;
     let mut scene = Scene::fleet(hosts, rate, arguments.size << 20);
     scene.leechers.iter_mut().take(arguments.slow).for_each(|host| host.rate /= 10);
-    let half = Duration::from_secs_f64(bound_of(&scene) / 2.0);
+    let half = Duration::from_secs_f64(scene.bound() / 2.0);
     let pause = arguments.spread / hosts as f64;
     for (index, host) in scene.leechers.iter_mut().enumerate() {
         let is_late = arguments.late && index % 2 == 1;
@@ -102,21 +102,13 @@ fn scene(arguments: &Arguments, hosts: usize) -> Result<Scene> {
     })
 }
 
-fn bound_of(scene: &Scene) -> f64 {
-    let rates: Vec<f64> = scene.leechers.iter().map(|host: &Host| host.rate.into()).collect();
-    bound(scene.length as f64, scene.origin_rate.into(), &rates)
-}
-
 fn print(scene: &Scene, outcome: Outcome, took: Duration) {
     let Outcome { mut done, copies, waste } = outcome;
     done.sort_by(f64::total_cmp);
-    let at = |percent: usize| done[((done.len() - 1) * percent).div_ceil(100)];
-    let (last, bound) = (at(100), bound_of(scene));
+    let ([p50, p99, last], bound) = (percentiles(&done), scene.bound());
     println!(
-        "| {} | {:.1} | {:.1} | {last:.1} | {bound:.1} | {:.2} | {copies:.2} | {:.1} % | {:.1} |",
+        "| {} | {p50:.1} | {p99:.1} | {last:.1} | {bound:.1} | {:.2} | {copies:.2} | {:.1} % | {:.1} |",
         done.len(),
-        at(50),
-        at(99),
         last / bound,
         waste * 100.0,
         took.as_secs_f64(),

@@ -92,6 +92,12 @@ impl Scene {
         Swarm::new(self).run()
     }
 
+    /// Seconds in which everybody could be done at best, if all came at once.
+    pub fn bound(&self) -> f64 {
+        let rates: Vec<f64> = self.leechers.iter().map(|host| host.rate.into()).collect();
+        bound(self.length as f64, self.origin_rate.into(), &rates)
+    }
+
     fn pieces(&self) -> u32 {
         u32::try_from(self.length.div_ceil(self.piece_length.get().into())).expect("pieces are counted with 32 bits")
     }
@@ -110,6 +116,11 @@ pub fn bound(length: f64, seeders: f64, leechers: &[f64]) -> f64 {
     let slowest = leechers.iter().copied().fold(f64::INFINITY, f64::min);
     let copies = leechers.len() as f64;
     (length / seeders).max(length / slowest).max(copies * length / (seeders + all))
+}
+
+/// The middle one, the 99th of a hundred, and the last of some times in order.
+pub fn percentiles(done: &[f64]) -> [f64; 3] {
+    [50, 99, 100].map(|percent| done[((done.len() - 1) * percent).div_ceil(100)])
 }
 
 #[cfg(test)]

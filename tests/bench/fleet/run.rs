@@ -41,8 +41,7 @@ pub struct Outcome {
 impl Outcome {
     /// The middle one, the 99th of a hundred, and the last.
     pub fn percentiles(&self) -> [f64; 3] {
-        let at = |percent: usize| self.done[((self.done.len() - 1) * percent).div_ceil(100)];
-        [at(50), at(99), at(100)]
+        simulation::percentiles(&self.done)
     }
 }
 

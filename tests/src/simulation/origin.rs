@@ -18,14 +18,6 @@ pub struct Origin {
     connected: usize,
 }
 
-/// What leechers learn from the origin.
-pub enum Told {
-    /// One of a piece each.
-    Pieces(Vec<(u32, u32)>),
-    /// Everybody of everything.
-    Everything,
-}
-
 impl Origin {
     pub fn new(scene: &Scene) -> Self {
         let info = NewInfo {
@@ -52,19 +44,16 @@ impl Origin {
         !self.super_seeds || self.super_seed.is_over()
     }
 
-    pub fn hear(&mut self, leecher: u32, news: News, now: Time) -> Told {
+    /// Which leechers are told of which pieces; once it is over, all were told of everything.
+    pub fn hear(&mut self, leecher: u32, news: News, now: Time) -> Vec<(u32, u32)> {
         if self.is_over() {
-            return Told::Pieces(Vec::new());
+            return Vec::new();
         }
         let offers = self.super_seed.hear(id(leecher), news, self.epoch + Duration::from_nanos(now));
-        if self.super_seed.is_over() {
-            drop(self.super_seed.end());
-            return Told::Everything;
-        }
-        Told::Pieces(offers.into_iter().map(|(peer, piece)| (number(peer), piece)).collect())
+        offers.into_iter().map(|(peer, piece)| (number(peer), piece)).collect()
     }
 
-    pub fn has_sent(&mut self, request: Request, now: Time) -> Told {
+    pub fn has_sent(&mut self, request: Request, now: Time) -> Vec<(u32, u32)> {
         self.sent += u64::from(request.bytes);
         let block = Block { piece: request.piece, offset: request.offset, length: request.bytes };
         self.hear(request.from, News::Sent(block), now)

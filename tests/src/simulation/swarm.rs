@@ -11,7 +11,7 @@ use super::{
     clock::{Clock, Happening, Time},
     leecher::{Connection, Leecher, Tie},
     link::{Link, Request},
-    origin::{Origin, Told},
+    origin::Origin,
 };
 
 /// The number of the origin; leechers have those from one on.
@@ -105,11 +105,9 @@ impl<'a> Swarm<'a> {
         self.clock.plan(self.clock.now + SEEDERS_FIRST, node, Happening::Meets);
     }
 
-    fn learn(&mut self, told: Told) {
-        if let Told::Pieces(offers) = told {
-            for (leecher, piece) in offers {
-                self.leecher(leecher).told.insert(piece);
-            }
+    fn learn(&mut self, told: Vec<(u32, u32)>) {
+        for (leecher, piece) in told {
+            self.leecher(leecher).told.insert(piece);
         }
     }
 

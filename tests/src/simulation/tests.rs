@@ -4,9 +4,7 @@ const MIB: u64 = 1 << 20;
 
 /// When the last of some is done, over the time that the links need.
 fn over_bound(scene: &Scene, outcome: &Outcome) -> f64 {
-    let rates: Vec<f64> = scene.leechers.iter().map(|host| host.rate.into()).collect();
-    let last = outcome.done.iter().copied().fold(0.0, f64::max);
-    last / bound(scene.length as f64, scene.origin_rate.into(), &rates)
+    outcome.done.iter().copied().fold(0.0, f64::max) / scene.bound()
 }
 
 fn fleet(hosts: usize) -> Scene {
