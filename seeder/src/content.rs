@@ -95,8 +95,7 @@ impl<I: Deref<Target = Info>> Content<I> {
 
     /// Whether every file is there and as long as stated.
     pub fn has_lengths(&self) -> bool {
-        let is_stored = |kind: &FileKind| matches!(kind, FileKind::Plain | FileKind::Executable);
-        let mut files = self.info.files.iter().enumerate().filter(|(_, file)| is_stored(&file.kind));
+        let mut files = self.info.files.iter().enumerate().filter(|(_, file)| file.kind.has_content());
         files.all(|(index, file)| {
             let found = fs::symlink_metadata(self.path_of(index));
             found.is_ok_and(|found| found.is_file() && found.len() == file.length)

@@ -15,11 +15,7 @@ use std::{
     },
 };
 
-use nova_protocol::{
-    FilePath, Metainfo,
-    metainfo::{FileKind, Info},
-    peer_wire::Bitfield,
-};
+use nova_protocol::{FilePath, Metainfo, metainfo::Info, peer_wire::Bitfield};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -170,11 +166,10 @@ fn by_file(info: &Arc<Info>, paths: &[PathBuf], contents: &[(Arc<Info>, PathBuf)
 }
 
 fn scattered(info: &Arc<Info>, place: impl Fn(&FilePath, u64) -> Option<PathBuf>) -> Option<Content<Arc<Info>>> {
-    let is_wanted = |kind: &FileKind| matches!(kind, FileKind::Plain | FileKind::Executable);
     let places: Vec<Option<PathBuf>> = info
         .files
         .iter()
-        .map(|file| if is_wanted(&file.kind) { place(&file.path, file.length) } else { None })
+        .map(|file| if file.kind.has_content() { place(&file.path, file.length) } else { None })
         .collect();
     places.iter().any(Option::is_some).then(|| Content::scattered(info.clone(), places))
 }

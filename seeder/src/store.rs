@@ -18,10 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use nova_protocol::{
-    InfoHash, Metainfo, MetainfoError,
-    metainfo::{File as TorrentFile, FileKind, Info},
-};
+use nova_protocol::{InfoHash, Metainfo, MetainfoError, metainfo::Info};
 
 use crate::{claim, content::Content};
 
@@ -254,7 +251,7 @@ pub(crate) fn is_intact(metainfo: &Metainfo, content_path: &Path) -> bool {
 /// inodes. And the latest of those times.
 fn stamp<I: Deref<Target = Info>>(content: &Content<I>) -> io::Result<(String, SystemTime)> {
     let (mut known, mut latest) = (Vec::new(), SystemTime::UNIX_EPOCH);
-    for (index, _) in content.info().files.iter().enumerate().filter(|(_, file)| is_stored(file)) {
+    for (index, _) in content.info().files.iter().enumerate().filter(|(_, file)| file.kind.has_content()) {
         let found = fs::symlink_metadata(content.path_of(index))?;
         known.extend([found.len(), found.ino(), found.mtime().cast_unsigned(), found.mtime_nsec().cast_unsigned()]);
         latest = latest.max(found.modified()?);
@@ -278,16 +275,12 @@ fn sync_content(info: &Info, root: &Path) -> Result<(), StoreError> {
         return sync(root);
     }
     let mut folders = BTreeSet::from([root.to_path_buf()]);
-    for file in info.files.iter().filter(|file| is_stored(file)) {
+    for file in info.files.iter().filter(|file| file.kind.has_content()) {
         let path = file.path.below(root);
         sync(&path)?;
         folders.extend(path.ancestors().skip(1).take_while(|folder| *folder != root).map(Path::to_path_buf));
     }
     folders.iter().try_for_each(|folder| sync(folder))
-}
-
-fn is_stored(file: &TorrentFile) -> bool {
-    !matches!(file.kind, FileKind::Padding | FileKind::Symlink(_))
 }
 
 fn sync(path: &Path) -> Result<(), StoreError> {

@@ -65,7 +65,7 @@ impl<'a> Stage<'a> {
         }
         let mode = self.resolve(options.mode)?;
         for (index, file) in info.files.iter().enumerate() {
-            if matches!(file.kind, FileKind::Plain | FileKind::Executable) {
+            if file.kind.has_content() {
                 self.place(index, file, mode)?;
                 if cancel.is_cancelled() {
                     return Err(Cancelled.into());

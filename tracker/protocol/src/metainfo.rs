@@ -80,6 +80,13 @@ pub enum FileKind {
     Padding,
 }
 
+impl FileKind {
+    /// Whether it is a file with content of its own, not a symlink and not padding.
+    pub const fn has_content(&self) -> bool {
+        matches!(self, Self::Plain | Self::Executable)
+    }
+}
+
 impl Metainfo {
     /// Reads a `.torrent` file from anybody. Linear in its length.
     ///
