@@ -257,7 +257,8 @@ impl SuperSeed {
     /// Has a member among the hungry exactly if it may have another offer.
     fn seat(&mut self, peer: PeerId) {
         let Some(member) = self.members.get(&peer) else { return };
-        let wanted = (OPEN_MIN + member.pace.ahead(self.piece_length)).min(OPEN_MAX);
+        let share = OPEN_MIN.max(ALL_OPEN_MIN / self.members.len());
+        let wanted = (share + member.pace.ahead(self.piece_length)).min(OPEN_MAX);
         let place = (member.offers, peer);
         if member.open.len() < wanted {
             self.hungry.insert(place)
