@@ -79,8 +79,17 @@ pub struct Pulled {
     pub path: PathBuf,
     /// Whether it was there before.
     pub was_there: bool,
+    /// Bytes that were on this host: in the cache of the agent, in another version, or left by a pull that was cut.
+    pub had: u64,
     /// Where the pieces came from.
     pub sources: Vec<api::Source>,
+}
+
+impl Pulled {
+    fn there(metainfo: Arc<Metainfo>, tag: Option<TagVersion>, path: PathBuf) -> Self {
+        let had = metainfo.info.length;
+        Self { metainfo, tag, path, was_there: true, had, sources: Vec::new() }
+    }
 }
 
 /// Why a pull put nothing in its place.
@@ -172,7 +181,7 @@ async fn fetch(
     let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
     let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
     if let Some(path) = already_there(&metainfo, request, stop).await? {
-        return Ok(Fetched::WasThere(Pulled { metainfo, tag, path, was_there: true, sources: Vec::new() }));
+        return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
     let mut stage = Stage::new(&request.directory, metainfo.info_hash())?;
     let root = stage.path.join(&metainfo.info.name);
@@ -185,7 +194,8 @@ async fn fetch(
         stage.is_kept = request.deadline.is_some_and(|deadline| Instant::now() >= deadline);
     }
     let last = watched.ok_or_else(cancelled)??;
-    let pulled = Pulled { metainfo, tag, path: root, was_there: false, sources: last.sources };
+    let (had, sources) = (last.reused, last.sources);
+    let pulled = Pulled { metainfo, tag, path: root, was_there: false, had, sources };
     Ok(Fetched::Staged { stage, pulled })
 }
 
@@ -229,8 +239,9 @@ where
     let mut pull = started.ok_or_else(cancelled)??;
     let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
     if let Some(path) = already_there(&metainfo, request, stop).await? {
-        return Ok(Pulled { metainfo, tag: None, path, was_there: true, sources: Vec::new() });
+        return Ok(Pulled::there(metainfo, None, path));
     }
+    let had_all = pull.state == PullState::Seeding;
     while pull.state != PullState::Seeding {
         if let Some(reason) = pull.reason {
             return Err(FetchError::Failed(reason).into());
@@ -246,7 +257,9 @@ where
     let Some(_reading) = store::read(&pull.path).ok().flatten() else { return Err(PullError::Evicted) };
     let told = move |event| observe(event);
     let delivered = deliver(&metainfo, &pull.path, request, Mode::Keep(request.delivery), told, stop).await?;
-    Ok(Pulled { metainfo, tag: None, path: delivered.path, was_there: delivered.was_there, sources: pull.sources })
+    let (path, was_there, sources) = (delivered.path, delivered.was_there, pull.sources);
+    let had = if had_all { pull.length } else { pull.reused };
+    Ok(Pulled { metainfo, tag: None, path, was_there, had, sources })
 }
 
 /// The agent is told what it can find out itself; files and URLs may be this process's alone.

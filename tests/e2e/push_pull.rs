@@ -16,8 +16,9 @@ fn a_pushed_tree_is_pulled_byte_for_byte_without_an_agent() {
     assert_eq!((tag.version, tag.torrent_name.as_str()), (1, "demo"));
 
     let out = stack.path("out");
-    let arguments = ["pull", "models/demo:v1", "--no-agent", "--download-dir", "out"];
-    stack.cli().run(stack.home.path(), arguments).success();
+    let arguments = ["--json", "pull", "models/demo:v1", "--no-agent", "--download-dir", "out"];
+    let outcome = stack.cli().run(stack.home.path(), arguments).success().json();
+    assert_eq!(outcome["had"], 0, "{outcome}");
     assert_same(&tree, &out.join("demo"));
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing else is left in the destination");
 }

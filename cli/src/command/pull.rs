@@ -127,8 +127,7 @@ impl Pull {
         };
         let observer = Arc::new(Observer::new(context, through));
         let pulled = self.within(context, &request, through, &observer).await?;
-        let outcome =
-            Outcome::new(source, &pulled, matches!(through, Through::Agent(_)), observer.had(), started.elapsed());
+        let outcome = Outcome::new(source, &pulled, matches!(through, Through::Agent(_)), started.elapsed());
         context.report(&outcome, outcome.text(started.elapsed()))?;
         Ok(Exit::Done)
     }

@@ -12,12 +12,11 @@ use nova_protocol::api::WaitsFor;
 
 use super::{stall::Writing, status::Status};
 
-/// Bytes that were on this host, and what the download waits for.
+/// What was looked for on this host, and what the download waits for.
 #[derive(Default)]
 pub(super) struct Account {
     resumed: AtomicBool,
     looked: AtomicU64,
-    reused: AtomicU64,
     /// What the disk is at.
     pub writing: Arc<Writing>,
     waits_for: Mutex<Option<WaitsFor>>,
@@ -39,11 +38,6 @@ impl Account {
         self.looked.load(Relaxed)
     }
 
-    /// So many were found in all.
-    pub(super) fn settle(&self, bytes: u64) {
-        self.reused.store(bytes, Relaxed);
-    }
-
     pub(super) fn wait_for(&self, what: Option<WaitsFor>) {
         *lock(&self.waits_for) = what;
     }
@@ -57,7 +51,6 @@ impl Account {
     pub(super) fn complete(&self, status: Status) -> Status {
         Status {
             resumed: self.resumed.load(Relaxed),
-            reused: self.reused.load(Relaxed),
             waits_for: *lock(&self.waits_for),
             web_seeds: lock(&self.web_seeds).clone(),
             ..status

@@ -109,7 +109,6 @@ fn search(
     stop: &CancellationToken,
 ) -> Result<(), BeginError> {
     let reused = reuse(metainfo, root, holdings, |looked| account.look(looked), stop)?;
-    account.settle(reused.bytes);
     if reused.bytes == 0 {
         return Ok(());
     }

@@ -126,6 +126,7 @@ pub(super) fn status(torrent: &ManagedTorrent) -> Status {
         status.upload_rate = live.upload_speed.as_bytes();
         status.uploaded = stats.uploaded_bytes;
         status.peers = live.snapshot.peer_stats.live;
+        status.reused = status.have.saturating_sub(live.snapshot.downloaded_and_checked_bytes);
     }
     see_peers(torrent, &mut status);
     status

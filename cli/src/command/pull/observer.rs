@@ -9,20 +9,7 @@ use crate::{context::Context, progress::Step, units};
 #[derive(Debug)]
 pub struct Observer {
     progress: Arc<crate::progress::Progress>,
-    first: Mutex<First>,
     waits_for: Mutex<String>,
-}
-
-/// What was there before, as far as the first that was heard of the pull tells.
-#[derive(Debug, Clone, Copy, Default)]
-enum First {
-    /// Nothing was heard yet.
-    #[default]
-    Unheard,
-    /// The disk was still being looked at.
-    Checking,
-    /// So many bytes were there.
-    Had(u64),
 }
 
 impl Observer {
@@ -31,7 +18,7 @@ impl Observer {
             Through::Agent(agent) => format!("the agent at {}", agent.url()),
             Through::Alone(_) => format!("the tracker at {}", context.config.tracker),
         };
-        Self { progress: context.progress.clone(), first: Mutex::default(), waits_for: Mutex::new(first) }
+        Self { progress: context.progress.clone(), waits_for: Mutex::new(first) }
     }
 
     /// Takes in what the pull says of itself.
@@ -48,12 +35,10 @@ impl Observer {
     fn fetching(&self, pull: &api::Pull) {
         let peers = units::count(pull.peers.into(), "peer");
         if pull.state == PullState::Checking {
-            self.first(First::Checking);
             self.wait_for(format!("this host to be searched for parts of {}", pull.name));
             self.progress.show("checking", Step { done: pull.checked, total: pull.length, detail: String::new() });
             return;
         }
-        self.first(First::Had(pull.have));
         let (have, length) = (units::bytes(pull.have), units::bytes(pull.length));
         let obstacle = pull.waits_for.map(|what| obstacle(what, pull));
         let rest = || format!("the rest of {}", pull.name);
@@ -69,21 +54,6 @@ impl Observer {
     /// What it would take for the pull to end.
     pub fn waits_for(&self) -> String {
         self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn first(&self, heard: First) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if let First::Unheard = *first {
-            *first = heard;
-        }
-    }
-
-    /// Bytes that were there when the pull began, unless the disk was still being looked at then.
-    pub fn had(&self) -> Option<u64> {
-        match *self.first.lock().unwrap_or_else(PoisonError::into_inner) {
-            First::Had(bytes) => Some(bytes),
-            First::Unheard | First::Checking => None,
-        }
     }
 }
 

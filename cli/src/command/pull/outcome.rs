@@ -29,7 +29,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// What came of a pull of `source`.
-    pub fn new(source: &str, pulled: &Pulled, through_agent: bool, had: Option<u64>, took: Duration) -> Self {
+    pub fn new(source: &str, pulled: &Pulled, through_agent: bool, took: Duration) -> Self {
         let info = &pulled.metainfo.info;
         let came =
             |origin| pulled.sources.iter().filter(move |source| source.origin == origin).map(|source| source.bytes);
@@ -44,7 +44,7 @@ impl Outcome {
             files: info.stored_files().count(),
             was_there: pulled.was_there,
             through: if through_agent { "agent" } else { "peer" },
-            had: had.unwrap_or_else(|| info.length.saturating_sub(from_origins + from_peers)),
+            had: pulled.had,
             from_origins,
             from_peers,
             sources: pulled.sources.clone(),

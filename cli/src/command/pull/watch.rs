@@ -89,7 +89,7 @@ impl Talk {
         };
         let took = attempt.since.map(|since| since.elapsed()).unwrap_or_default();
         let through_agent = matches!(self.through, Through::Agent(_));
-        let outcome = Outcome::new(&self.source, pulled, through_agent, attempt.observer.had(), took);
+        let outcome = Outcome::new(&self.source, pulled, through_agent, took);
         if let Err(error) = self.context.report(&outcome, outcome.text(took)) {
             // Nobody reads any more, as in `nova-cli pull --watch ... | head`.
             tracing::debug!(%error, "cannot print");
