@@ -142,6 +142,17 @@ async fn a_peer_that_is_dialled_gets_everything_it_asks_for() {
 }
 
 #[tokio::test]
+async fn a_peer_may_ask_only_once_it_knows_of_a_piece() {
+    let scene = Scene::new(UNLIMITED).await;
+    let mut peer = scene.join(2).await.unwrap();
+    assert_eq!(peer.hear().await, Some(Message::HaveNone));
+    for _ in 0..scene.metainfo.info.piece_count() {
+        assert!(matches!(peer.hear().await, Some(Message::Have(_))));
+    }
+    assert_eq!(peer.hear().await, Some(Message::Unchoke));
+}
+
+#[tokio::test]
 async fn a_peer_that_has_everything_is_let_go() {
     let scene = Scene::new(UNLIMITED).await;
     let mut peer = scene.join(2).await.unwrap();

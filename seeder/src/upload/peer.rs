@@ -53,7 +53,8 @@ pub(super) struct Work {
 }
 
 impl Peer {
-    /// A peer that has shaken hands. What it is told first waits to be sent: of all pieces, or of none yet.
+    /// A peer that has shaken hands, and is choked as yet. What it is told first waits to be sent: of all pieces, or of none
+    /// yet.
     pub(super) fn new(metainfo: Arc<Metainfo>, theirs: &Handshake, is_told_all: bool, listen_port: u16) -> Self {
         let pieces = metainfo.info.piece_count();
         let fast = theirs.fast;
@@ -68,8 +69,6 @@ impl Peer {
             let payload = extended_handshake(&metainfo, listen_port).encode();
             Message::Extended { id: 0, payload }.encode(&mut talk);
         }
-        // Nobody is choked: connections and rate are limited instead.
-        Message::Unchoke.encode(&mut talk);
         let state =
             State { have: Bitfield::empty(pieces), requests: VecDeque::new(), talk, rest: None, metadata_id: None };
         Self { metainfo, fast, state: Mutex::new(state), wake: Notify::new() }

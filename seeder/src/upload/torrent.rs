@@ -81,6 +81,9 @@ impl Torrent {
             if !is_told_all {
                 crowd.hear(peer_id, News::Joined);
             }
+            // Nobody stays choked: connections and rate are limited instead. But librqbit reads one message at a time, and
+            // goes to sleep when it may ask and knows of no piece.
+            peer.tell(&Message::Unchoke);
             peer
         };
         Some(Membership { torrent: self, peer, peer_id })

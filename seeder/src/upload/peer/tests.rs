@@ -52,19 +52,18 @@ fn talk(peer: &Peer) -> Vec<Message> {
 }
 
 #[test]
-fn a_peer_is_offered_everything_and_unchoked() {
+fn a_peer_is_told_of_everything() {
     let metainfo = metainfo(true);
-    assert_eq!(talk(&peer(&metainfo, true, false)), [Message::HaveAll, Message::Unchoke]);
-    let bitfield = Message::Bitfield(vec![0b1110_0000]);
-    assert_eq!(talk(&peer(&metainfo, false, false)), [bitfield, Message::Unchoke]);
+    assert_eq!(talk(&peer(&metainfo, true, false)), [Message::HaveAll]);
+    assert_eq!(talk(&peer(&metainfo, false, false)), [Message::Bitfield(vec![0b1110_0000])]);
 }
 
 #[test]
-fn a_peer_that_is_told_of_nothing_yet_is_unchoked_and_told_later() {
+fn a_peer_that_is_told_of_nothing_yet_is_told_later() {
     let metainfo = metainfo(true);
     for (fast, first) in [(true, vec![Message::HaveNone]), (false, vec![])] {
         let peer = Peer::new(Arc::new(metainfo.clone()), &handshake(&metainfo, fast, false), false, 1);
-        assert_eq!(talk(&peer), [first, vec![Message::Unchoke]].concat());
+        assert_eq!(talk(&peer), first);
         peer.tell(&Message::Have(1));
         assert_eq!(talk(&peer), [Message::Have(1)]);
     }
