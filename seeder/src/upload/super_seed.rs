@@ -21,7 +21,7 @@ use std::{
 };
 
 use nova_protocol::{
-    PeerId,
+    BLOCK_LENGTH, PeerId,
     metainfo::Info,
     peer_wire::{Bitfield, Block},
 };
@@ -30,6 +30,9 @@ use pace::Pace;
 
 /// Offers that a peer always has: one that it takes and the next.
 const OPEN_MIN: usize = 2;
+/// Bytes that one who is alone may have asked for in advance, for which it has more offers: librqbit falls asleep when it
+/// has asked for all that it knows of.
+const ASKED: u32 = 8 * BLOCK_LENGTH;
 const OPEN_MAX: usize = 64;
 /// Offers that all peers have together at the least.
 const ALL_OPEN_MIN: usize = 16;
@@ -69,7 +72,7 @@ pub struct SuperSeed {
     pieces: Vec<Piece>,
     piece_length: u32,
     order: Order,
-    /// Pieces that nobody has and nobody was offered, by their places in the order.
+    /// Pieces that nobody has and nobody was offered.
     fresh: BTreeSet<u32>,
     /// How many pieces nobody else has.
     unspread: usize,
@@ -112,13 +115,13 @@ struct Open {
 }
 
 impl SuperSeed {
-    /// Nothing has left. `place` is any number, and another for each seeder.
-    pub fn new(info: &Info, place: u32) -> Self {
+    /// Nothing has left. `turn` is any number, and another for each seeder.
+    pub fn new(info: &Info, turn: u32) -> Self {
         let count = info.piece_count();
         Self {
             pieces: (0..count).map(|index| Piece { size: info.piece_size(index), copies: 0, offers: 0 }).collect(),
             piece_length: info.piece_length.get(),
-            order: Order { count, turn: place },
+            order: Order::new(count, turn),
             fresh: (0..count).collect(),
             unspread: count as usize,
             members: BTreeMap::new(),
@@ -204,7 +207,7 @@ impl SuperSeed {
         let known = &mut self.pieces[piece as usize];
         self.unspread -= usize::from(known.copies == 0);
         known.copies += 1;
-        self.fresh.remove(&self.order.place(piece));
+        self.fresh.remove(&piece);
         if let Some(open) = open {
             self.close(&open);
         }
@@ -250,15 +253,15 @@ impl SuperSeed {
     fn refresh(&mut self, piece: u32) {
         let known = self.pieces[piece as usize];
         if known.copies == 0 && known.offers == 0 {
-            self.fresh.insert(self.order.place(piece));
+            self.fresh.insert(piece);
         }
     }
 
     /// Has a member among the hungry exactly if it may have another offer.
     fn seat(&mut self, peer: PeerId) {
         let Some(member) = self.members.get(&peer) else { return };
-        let share = OPEN_MIN.max(ALL_OPEN_MIN / self.members.len());
-        let wanted = (share + member.pace.ahead(self.piece_length)).min(OPEN_MAX);
+        let asked = (ASKED / self.piece_length) as usize / self.members.len();
+        let wanted = (OPEN_MIN + asked + member.pace.ahead(self.piece_length)).min(OPEN_MAX);
         let place = (member.offers, peer);
         if member.open.len() < wanted {
             self.hungry.insert(place)
@@ -292,10 +295,8 @@ impl SuperSeed {
         let is_crowd = self.members.len() > CROWD;
         let member = self.members.get_mut(&peer)?;
         // What it has left alone once is not offered to it again.
-        let is_news = |place: &&u32| !member.told.has(self.order.piece(**place));
-        let place = *if is_crowd { self.fresh.iter().rev().find(is_news) } else { self.fresh.iter().find(is_news) }?;
-        let piece = self.order.piece(place);
-        self.fresh.remove(&place);
+        let piece = self.order.choose(&self.fresh, is_crowd, |&piece| !member.told.has(piece))?;
+        self.fresh.remove(&piece);
         let known = &mut self.pieces[piece as usize];
         known.offers += 1;
         member.offers += 1;

@@ -37,7 +37,7 @@ fn a_crowd_is_done_almost_as_soon() {
     let scene = fleet(300);
     let outcome = scene.run();
     assert!((1.0..1.5).contains(&over_bound(&scene, &outcome)), "{:.2}", over_bound(&scene, &outcome));
-    assert!(outcome.waste < 0.1, "{:.2}", outcome.waste);
+    assert!(outcome.waste < 0.15, "{:.2}", outcome.waste);
 }
 
 #[test]

@@ -3,7 +3,8 @@ use nova_protocol::metainfo::FileKind;
 use super::*;
 use crate::content::fixture::info;
 
-const PIECE: u32 = 64 << 10;
+/// So long that one who is alone has as many offers as others.
+const PIECE: u32 = 1 << 20;
 
 /// A seeder of so many pieces that starts with the first, and a clock that goes by hand.
 struct Scene {
@@ -16,8 +17,12 @@ struct Scene {
 
 impl Scene {
     fn new(pieces: u32) -> Self {
-        let mut info = info(&[("f", u64::from(pieces * PIECE), FileKind::Plain)]);
-        info.piece_length = nova_protocol::PieceLength::chosen(u64::from(PIECE)).unwrap();
+        Self::of(pieces, PIECE)
+    }
+
+    fn of(pieces: u32, piece_length: u32) -> Self {
+        let mut info = info(&[("f", u64::from(pieces) * u64::from(piece_length), FileKind::Plain)]);
+        info.piece_length = nova_protocol::PieceLength::chosen(u64::from(piece_length)).unwrap();
         info.pieces = vec![0; 20 * pieces as usize];
         Self { seed: SuperSeed::new(&info, 0), pieces, now: Instant::now(), told: Vec::new() }
     }
@@ -138,6 +143,13 @@ fn offers_lapse_later_while_there_are_others() {
 }
 
 #[test]
+fn one_who_is_alone_has_more_offers_of_small_pieces_for_it_asks_in_advance() {
+    let mut scene = Scene::of(100, 4 * BLOCK_LENGTH);
+    assert_eq!(scene.hear(1, News::Joined), [0, 1, 2, 3]);
+    assert_eq!(scene.hear(2, News::Joined), [4, 5, 6]);
+}
+
+#[test]
 fn a_fast_peer_has_more_offers_open() {
     let mut scene = Scene::new(1000);
     scene.hear(1, News::Joined);
@@ -145,7 +157,7 @@ fn a_fast_peer_has_more_offers_open() {
         scene.now += Duration::from_millis(10);
         scene.send(1, turn);
     }
-    // 64 KiB in 10 ms, a quarter of a second ahead.
+    // A piece in 10 ms, a quarter of a second ahead.
     let open = scene.told(1).len() - 100;
     assert!((20..=OPEN_MIN + 26).contains(&open), "{open}");
 }
