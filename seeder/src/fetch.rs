@@ -162,7 +162,7 @@ impl Fetcher {
     /// [`FetchError::Start`].
     pub async fn alone(listen: SocketAddr, tracker: &TrackerClient, stall_after: Duration) -> Result<Self, FetchError> {
         let state = tempfile::tempdir().map_err(|error| FetchError::Start(listen, error.to_string()))?;
-        let (request_window, limits) = (Window::AtLeast(16), Limits::default());
+        let (request_window, limits) = (Window::AtLeast(6), Limits::default());
         let (state_path, tracker) = (state.path().to_path_buf(), Some(tracker.clone()));
         let options = Options { listen, state: state_path, request_window, limits, tracker, stall_after };
         let fetcher = Self::start(options, peer_id(), CancellationToken::new()).await?;

@@ -21,11 +21,14 @@ use super::{
     stall::{Pace, Scene},
     status::{Status, status},
     waker::Waker,
+    window::RATE,
 };
 use crate::announce::Amounts;
 
 /// Between two calls of a waker while bytes come in. In a fleet of eight, 30 and 80 ms gave the same.
 const PAUSE: Duration = Duration::from_millis(80);
+/// The same at first, and then twice as long each time: until it is known what a peer can take, it is offered little.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// The same, after some calls in a row that nothing came of.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
@@ -143,7 +146,8 @@ async fn watch(
 ) {
     let start = Instant::now();
     let mut waker = Waker::new(fetcher.addr, metainfo);
-    let (mut had_piece, mut before, mut pause) = (false, 0, PAUSE);
+    let (mut sharing, mut looked) = (fetcher.engine.sharing(), start);
+    let (mut had_piece, mut before, mut pause) = (false, 0, PAUSE_FIRST);
     let (mut pace, mut fallback) = (Pace::new(start), Fallback::new(fetcher.stall_after));
     loop {
         let status = status(torrent);
@@ -152,13 +156,15 @@ async fn watch(
             had_piece = true;
             has_news.notify_one();
         }
-        list.meet(&status.hosts, has_piece, Instant::now());
+        let now = downloaded(&status);
+        let is_fast = u128::from(now.saturating_sub(before)) >= RATE * looked.elapsed().as_micros();
+        list.meet(&status.hosts, is_fast, has_piece, Instant::now());
         if matches!(status.state, State::Complete | State::Failed) {
             account.wait_for(None);
             list.settle();
             return has_news.notify_one();
         }
-        let now = downloaded(&status);
+        sharing.set(status.peers > 1);
         let still = pace.still(now, Instant::now());
         let (peers, rate, limit) = (status.peers, status.download_rate, fetcher.download_limit(metainfo.info_hash()));
         account.wait_for(Scene { still, peers, rate, limit, disk: account.writing.busy() }.waits_for());
@@ -169,8 +175,8 @@ async fn watch(
         if let Err(error) = waker.wake().await {
             tracing::trace!(%error, "not woken");
         }
-        pause = if now == before { (pause * 2).min(PAUSE_MAX) } else { PAUSE };
-        before = now;
+        pause = (pause * 2).min(if now == before { PAUSE_MAX } else { PAUSE });
+        (before, looked) = (now, Instant::now());
         sleep(pause).await;
     }
 }

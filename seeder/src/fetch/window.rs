@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// Bytes in a microsecond that one connection must be able to carry: half a Gbit/s.
-const RATE: u128 = 64;
+pub(super) const RATE: u128 = 64;
 /// How often the round trip is measured: a host that has just been told to pull is busy.
 const TRIES: usize = 3;
 /// What librqbit itself has in flight.
