@@ -7,7 +7,6 @@ use std::{
 };
 
 use nova_protocol::peer_wire::{Block, HANDSHAKE_LENGTH, Handshake, Message};
-use rustix::net::sockopt::set_tcp_quickack;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
@@ -133,13 +132,7 @@ async fn listen(membership: &Membership, mut reader: Reader, length_limit: u32) 
         }
         payload.resize(length as usize, 0);
         timeout(SILENCE, reader.read_exact(&mut payload)).await.map_err(|_| PeerError::TooSlow("message"))??;
-        let message = Message::decode(&payload)?;
-        let is_answered = matches!(message, Message::Request(_));
-        membership.hears(message)?;
-        // librqbit sends each message by itself, and the next one when this one is acknowledged.
-        if !is_answered && reader.buffer().is_empty() {
-            set_tcp_quickack(reader.get_ref().as_ref(), true).map_err(io::Error::from)?;
-        }
+        membership.hears(Message::decode(&payload)?)?;
     }
 }
 
