@@ -5,6 +5,7 @@ use std::{
 };
 
 use nova_protocol::announce::Event;
+use rand::seq::SliceRandom as _;
 
 /// A leecher that got nothing for so long is told of every origin.
 const STARVING: Duration = Duration::from_secs(30);
@@ -70,7 +71,8 @@ impl Feeds {
         }
     }
 
-    /// Where the origins are that this leecher is to know. One that starves is told whatever the limit.
+    /// Where the origins are that this leecher is to know, in any order, for many ask the first alone. One that starves is
+    /// told whatever the limit.
     pub fn offer(&mut self, leecher: SocketAddr, left: u64, now: Instant, limit: usize) -> Vec<SocketAddr> {
         if self.feeds.is_empty() {
             return Vec::new();
@@ -87,7 +89,9 @@ impl Feeds {
             }
             feed.addr.filter(|_| is_fed || has_room || starves)
         });
-        offers.collect()
+        let mut offers: Vec<_> = offers.collect();
+        offers.shuffle(&mut rand::rng());
+        offers
     }
 
     /// The leecher needs no feeding any more.

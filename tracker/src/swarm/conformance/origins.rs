@@ -15,6 +15,16 @@ fn an_origin_is_handed_to_as_many_leechers_as_it_can_feed() {
 }
 
 #[test]
+fn leechers_that_ask_only_one_origin_do_not_all_ask_the_same() {
+    every_store(|scene| {
+        scene.store.hold(hash(), "one", Some(addr(101)));
+        scene.store.hold(hash(), "two", Some(addr(102)));
+        let first: HashSet<_> = (0..64).map(|_| scene.leech(1)[0]).collect();
+        assert_eq!(first, [101, 102].into());
+    });
+}
+
+#[test]
 fn a_leecher_that_stops_or_expires_makes_room_at_an_origin() {
     every_store(|mut scene| {
         scene.store.hold(hash(), "origin", Some(addr(9)));
