@@ -162,7 +162,7 @@ impl Fetcher {
     /// [`FetchError::Start`].
     pub async fn alone(listen: SocketAddr, tracker: &TrackerClient, stall_after: Duration) -> Result<Self, FetchError> {
         let state = tempfile::tempdir().map_err(|error| FetchError::Start(listen, error.to_string()))?;
-        let (request_window, limits) = (Window::AtLeast(6), Limits::default());
+        let (request_window, limits) = (Window::OneAlone, Limits::default());
         let (state_path, tracker) = (state.path().to_path_buf(), Some(tracker.clone()));
         let options = Options { listen, state: state_path, request_window, limits, tracker, stall_after };
         let fetcher = Self::start(options, peer_id(), CancellationToken::new()).await?;
@@ -191,7 +191,7 @@ impl Fetcher {
         let reserve = tokio::task::spawn_blocking(move || reserve::reserve(&info, &root));
         reserve.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let info_hash = metainfo.info_hash();
-        let window = self.window(info_hash, seeders.first()).await;
+        let window = self.window(metainfo, seeders.first()).await;
         if let Entry::Vacant(place) = self.added().entry(info_hash) {
             let (metainfo, folder, seeders) = (metainfo.clone(), folder.to_path_buf(), seeders.to_vec());
             let beginning = Beginning { metainfo, folder, seeders, window, holdings };
@@ -202,20 +202,21 @@ impl Fetcher {
 
     /// Requests in flight to each peer. Where others fetch the same, their bytes wait before any answer, and the round trip
     /// says nothing of the distance: 16 leechers behind 25 Mbit/s measured 30 ms for it, and asked for each byte twice.
-    async fn window(&self, info_hash: InfoHash, seeder: Option<&SocketAddr>) -> usize {
-        if let Window::Fixed(requests) = self.request_window {
-            return requests;
+    async fn window(&self, metainfo: &Metainfo, seeder: Option<&SocketAddr>) -> usize {
+        let least = self.request_window.least(metainfo.info.piece_length.get());
+        if let Window::Fixed(_) = self.request_window {
+            return least;
         }
         let others = match (&self.tracker, seeder) {
-            (Some(tracker), Some(_)) => tracker.torrent(info_hash).await.map_or(0, |status| status.leechers),
+            (Some(tracker), Some(_)) => tracker.torrent(metainfo.info_hash()).await.map_or(0, |status| status.leechers),
             _ => 0,
         };
         if others > 0 {
-            return self.request_window.least();
+            return least;
         }
         let url = self.tracker.as_ref().map(TrackerClient::url);
         let tracker = url.and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-        self.request_window.requests(seeder, tracker).await
+        window::requests(seeder, tracker).await.max(least)
     }
 
     /// The metainfo that peers of a magnet link give (BEP 9).

@@ -22,9 +22,6 @@ use crate::{
 /// The commented file of defaults.
 pub const DEFAULT_FILE: &str = include_str!("../../../config/agent.toml");
 
-/// An agent is one of many.
-const LEAST_WINDOW: usize = 4;
-
 /// Settings of an agent; `config/agent.toml` explains each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,7 +178,7 @@ impl Config {
 
     pub(super) fn request_window(&self) -> fetch::Window {
         match self.request_window {
-            0 => fetch::Window::AtLeast(LEAST_WINDOW),
+            0 => fetch::Window::OneOfMany,
             requests => fetch::Window::Fixed(requests),
         }
     }

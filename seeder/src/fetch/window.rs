@@ -39,31 +39,31 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub enum Window {
     /// So many.
     Fixed(usize),
-    /// As many as the round trip needs, and so many at least: few for one of a fleet, more for one alone.
-    AtLeast(usize),
+    /// As many as the round trip needs, and at least the few that one of a fleet should have.
+    OneOfMany,
+    /// As many as the round trip needs, and at least those of a piece. With more, an origin would have to offer small
+    /// pieces by the dozen to one of whom it knows nothing yet.
+    OneAlone,
 }
 
 impl Window {
-    /// The fewest requests in flight that there may be.
-    pub(super) const fn least(self) -> usize {
+    /// The fewest requests in flight that there may be, for pieces of so many bytes.
+    pub(super) fn least(self, piece_length: u32) -> usize {
         match self {
-            Self::Fixed(requests) | Self::AtLeast(requests) => requests,
+            Self::Fixed(requests) => requests,
+            Self::OneOfMany => 4,
+            Self::OneAlone => piece_length.div_ceil(BLOCK_LENGTH).clamp(6, 16) as usize,
         }
     }
+}
 
-    /// Requests in flight to peers that are as far away as the nearer of these: an address of one, and the host and port of
-    /// the tracker. Behind a link that is full the first looks far away; the second is seldom there.
-    pub(super) async fn requests(self, peer: Option<&SocketAddr>, tracker: Option<(&str, u16)>) -> usize {
-        match (self, peer) {
-            (Self::Fixed(requests), _) => requests,
-            (Self::AtLeast(least), None) => least.max(UNKNOWN),
-            (Self::AtLeast(least), Some(peer)) => {
-                let to_tracker = async { round_trip(tracker?).await };
-                let (to_peer, to_tracker) = tokio::join!(round_trip(peer), to_tracker);
-                to_peer.into_iter().chain(to_tracker).min().map_or(UNKNOWN, requests).max(least)
-            }
-        }
-    }
+/// How many requests in flight fill the link to peers that are as far away as the nearer of these: an address of one, and
+/// the host and port of the tracker. Behind a link that is full the first looks far away; the second is seldom there.
+pub(super) async fn requests(peer: Option<&SocketAddr>, tracker: Option<(&str, u16)>) -> usize {
+    let Some(peer) = peer else { return UNKNOWN };
+    let to_tracker = async { round_trip(tracker?).await };
+    let (to_peer, to_tracker) = tokio::join!(round_trip(peer), to_tracker);
+    to_peer.into_iter().chain(to_tracker).min().map_or(UNKNOWN, requests_after)
 }
 
 /// The shortest of some, if there is any.
@@ -81,7 +81,7 @@ async fn round_trip(to: impl ToSocketAddrs + Copy) -> Option<Duration> {
     shortest
 }
 
-fn requests(round_trip: Duration) -> usize {
+fn requests_after(round_trip: Duration) -> usize {
     let blocks = (RATE * round_trip.as_micros()).div_ceil(BLOCK_LENGTH.into());
     usize::try_from(blocks).unwrap_or(MAX).min(MAX)
 }
@@ -92,15 +92,22 @@ mod tests {
 
     #[test]
     fn the_window_fills_the_link_at_every_round_trip() {
-        let after = |micros| requests(Duration::from_micros(micros));
+        let after = |micros| requests_after(Duration::from_micros(micros));
         assert_eq!([0, 100, 1000, 5000, 20_000, 1_000_000].map(after), [0, 1, 4, 20, 79, 128]);
+    }
+
+    #[test]
+    fn one_alone_has_a_small_piece_in_flight_and_one_of_a_fleet_less() {
+        let least = |window: Window| [16, 32, 64, 128, 256, 4096].map(|kib| window.least(kib << 10));
+        assert_eq!(least(Window::OneAlone), [6, 6, 6, 8, 16, 16]);
+        assert_eq!(least(Window::OneOfMany), [4; 6]);
     }
 
     #[tokio::test]
     async fn nobody_to_ask_is_no_error() {
         let gone = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert_eq!(Window::AtLeast(4).requests(None, None).await, UNKNOWN);
-        assert_eq!(Window::AtLeast(4).requests(Some(&gone), Some(("127.0.0.1", 1))).await, UNKNOWN);
+        assert_eq!(requests(None, None).await, UNKNOWN);
+        assert_eq!(requests(Some(&gone), Some(("127.0.0.1", 1))).await, UNKNOWN);
     }
 
     #[tokio::test]
@@ -108,6 +115,6 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let silent = SocketAddr::from(([192, 0, 2, 1], 1));
         let port = listener.local_addr().unwrap().port();
-        assert!(Window::AtLeast(4).requests(Some(&silent), Some(("127.0.0.1", port))).await < UNKNOWN);
+        assert!(requests(Some(&silent), Some(("127.0.0.1", port))).await < UNKNOWN);
     }
 }

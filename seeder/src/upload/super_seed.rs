@@ -30,9 +30,9 @@ use pace::Pace;
 
 /// Offers that a peer always has: one that it takes and the next.
 const OPEN_MIN: usize = 2;
-/// Bytes that one who is alone may have asked for in advance, for which it has more offers: librqbit falls asleep when it
-/// has asked for all that it knows of.
-const ASKED: u32 = 8 * BLOCK_LENGTH;
+/// Bytes that one who is alone has in more offers, to the nearest number of pieces. librqbit falls asleep when it has
+/// asked for all that it knows of: there must be enough for what is sent at the moment and for what it asks for meanwhile.
+const ASKED: u32 = 12 * BLOCK_LENGTH;
 const OPEN_MAX: usize = 64;
 /// Offers that all peers have together at the least.
 const ALL_OPEN_MIN: usize = 16;
@@ -260,7 +260,7 @@ impl SuperSeed {
     /// Has a member among the hungry exactly if it may have another offer.
     fn seat(&mut self, peer: PeerId) {
         let Some(member) = self.members.get(&peer) else { return };
-        let asked = (ASKED / self.piece_length) as usize / self.members.len();
+        let asked = ((ASKED + self.piece_length / 2) / self.piece_length) as usize / self.members.len();
         let wanted = (OPEN_MIN + asked + member.pace.ahead(self.piece_length)).min(OPEN_MAX);
         let place = (member.offers, peer);
         if member.open.len() < wanted {

@@ -145,8 +145,8 @@ fn offers_lapse_later_while_there_are_others() {
 #[test]
 fn one_who_is_alone_has_more_offers_of_small_pieces_for_it_asks_in_advance() {
     let mut scene = Scene::of(100, 4 * BLOCK_LENGTH);
-    assert_eq!(scene.hear(1, News::Joined), [0, 1, 2, 3]);
-    assert_eq!(scene.hear(2, News::Joined), [4, 5, 6]);
+    assert_eq!(scene.hear(1, News::Joined), [0, 1, 2, 3, 4]);
+    assert_eq!(scene.hear(2, News::Joined), [5, 6, 7]);
 }
 
 #[test]
