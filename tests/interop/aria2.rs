@@ -4,21 +4,21 @@
 
 use std::time::Duration;
 
-use nova_tests::{Client, Tree, has_files_of, swarming};
+use nova_tests::{Client, Stack, Tree, has_files_of, swarming};
 
 #[test]
 fn aria2_downloads_a_pushed_tree() {
-    swarming::client_downloads_a_tree(&swarming::stack(), Client::Aria2);
+    swarming::client_downloads_a_tree(&Stack::start(), Client::Aria2);
 }
 
 #[test]
 fn aria2_downloads_a_pushed_file() {
-    swarming::client_downloads_a_file(&swarming::stack(), Client::Aria2);
+    swarming::client_downloads_a_file(&Stack::start(), Client::Aria2);
 }
 
 #[test]
 fn aria2_downloads_what_a_link_to_the_tracker_names() {
-    let stack = swarming::stack();
+    let stack = Stack::start();
     let tree = Tree::of_everything(&stack.path("demo"), 1 << 20);
     let tag = stack.push(&tree, "demo:v1");
     let folder = stack.path("aria2");
@@ -33,7 +33,7 @@ fn aria2_downloads_from_a_web_seed_alone() {
 
 #[test]
 fn aria2_and_an_agent_download_the_same_tree_at_once() {
-    let mut stack = swarming::stack();
+    let mut stack = Stack::start();
     let agent = stack.add_agent("agent");
     let tree = Tree::of_everything(&stack.path("demo"), 4 << 20);
     let info_hash = stack.push(&tree, "demo:v1").info_hash;

@@ -1,17 +1,17 @@
 //! libtorrent and nova in one swarm.
 
-use nova_tests::{Client, assert_same, swarming};
+use nova_tests::{Client, Stack, assert_same, swarming};
 
 #[test]
 fn libtorrent_downloads_a_pushed_tree_with_its_symlinks_and_executable_bits() {
-    let stack = swarming::stack();
+    let stack = Stack::start();
     let (tree, copy) = swarming::client_downloads_a_tree(&stack, Client::Libtorrent);
     assert_same(&tree, &copy);
 }
 
 #[test]
 fn libtorrent_downloads_a_pushed_file() {
-    swarming::client_downloads_a_file(&swarming::stack(), Client::Libtorrent);
+    swarming::client_downloads_a_file(&Stack::start(), Client::Libtorrent);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Magnet links of what is pushed for everybody: peers give the info dictionary (BEP 9).
 
-use nova_tests::{Client, Tree, assert_same, free_addr, swarming};
+use nova_tests::{Client, Stack, Tree, assert_same, free_addr, swarming};
 
 /// Not with aria2, which says on its announces that a magnet link leaves nothing to download, so that it is taken for a
 /// seeder and is told of leechers only.
@@ -11,7 +11,7 @@ fn libtorrent_downloads_what_a_magnet_link_names() {
 
 #[test]
 fn nova_downloads_what_a_magnet_link_names() {
-    let stack = swarming::stack();
+    let stack = Stack::start();
     let tree = Tree::of_everything(&stack.path("demo"), 1 << 20);
     let magnet = swarming::push_for_everybody(&stack, &tree);
     stack.cli().run(stack.home.path(), ["pull", &magnet, "--no-agent", "--download-dir=out"]).success();
@@ -21,7 +21,7 @@ fn nova_downloads_what_a_magnet_link_names() {
 /// librqbit, too, announces that a magnet link leaves nothing to download.
 #[test]
 fn nova_downloads_what_a_magnet_link_names_without_the_index() {
-    let stack = swarming::stack();
+    let stack = Stack::start();
     let tree = Tree::of_everything(&stack.path("demo"), 1 << 20);
     let magnet = swarming::push_for_everybody(&stack, &tree);
     let nobody = format!("--tracker=http://{}", free_addr());

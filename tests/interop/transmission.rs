@@ -1,15 +1,15 @@
 //! Transmission and nova in one swarm.
 
-use nova_tests::{Client, swarming};
+use nova_tests::{Client, Stack, swarming};
 
 #[test]
 fn transmission_downloads_a_pushed_tree() {
-    swarming::client_downloads_a_tree(&swarming::stack(), Client::Transmission);
+    swarming::client_downloads_a_tree(&Stack::start(), Client::Transmission);
 }
 
 #[test]
 fn transmission_downloads_a_pushed_file() {
-    swarming::client_downloads_a_file(&swarming::stack(), Client::Transmission);
+    swarming::client_downloads_a_file(&Stack::start(), Client::Transmission);
 }
 
 #[test]

@@ -157,7 +157,6 @@ fn transmission(home: &Path, source: &OsStr, folder: &Path, ports: [u16; 2], lim
         "dht-enabled": false,
         "lpd-enabled": false,
         "pex-enabled": false,
-        "utp-enabled": false,
         "port-forwarding-enabled": false,
         "cache-size-mb": 0,
         "speed-limit-down": limit.unwrap_or(0),

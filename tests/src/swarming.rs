@@ -16,13 +16,6 @@ const WITHIN: Duration = Duration::from_mins(1);
 const AT_ONCE: Duration = Duration::from_secs(5);
 const LENGTH: usize = 4 << 20;
 
-/// A tracker and an origin that says every two seconds that it is there, and so learns of leechers that do not dial.
-pub fn stack() -> Stack {
-    let mut stack = Stack::tracker_alone(&[("interval_max_seconds", "2".to_owned())]);
-    stack.add_origin("origin");
-    stack
-}
-
 /// Pushes a tree, and has it downloaded by a client that is given no more than the `.torrent`: the tree and the copy.
 pub fn client_downloads_a_tree(stack: &Stack, client: Client) -> (PathBuf, PathBuf) {
     let tree = Tree::of_everything(&stack.path("demo"), LENGTH);
@@ -59,7 +52,7 @@ pub fn client_downloads_over_http(client: Client) {
 
 /// Has a client seed what its own tool made a torrent of; the tag moves once the origin holds that, and it is pulled.
 pub fn client_seeds_its_own(client: Client) {
-    let stack = stack();
+    let stack = Stack::start();
     let tree = Tree::new(&stack.path("own"))
         .file("weights.bin", LENGTH)
         .file("Upper/part-1.bin", LENGTH / 3)
@@ -85,7 +78,7 @@ pub fn client_seeds_its_own(client: Client) {
 
 /// Follows a client through the tracker's books: it comes, completes and leaves.
 pub fn client_comes_and_goes(client: Client) {
-    let stack = stack();
+    let stack = Stack::start();
     let tree = Tree::of_everything(&stack.path("demo"), LENGTH);
     let info_hash = stack.push(&tree, "demo:v1").info_hash;
     assert_eq!(counts(&stack, info_hash), (1, 0), "the origin alone");
@@ -102,7 +95,7 @@ pub fn client_comes_and_goes(client: Client) {
 
 /// Pushes a tree for everybody, and has it downloaded by a client that is given no more than the magnet link.
 pub fn client_downloads_by_magnet_link(client: Client) {
-    let stack = stack();
+    let stack = Stack::start();
     let tree = Tree::of_everything(&stack.path("demo"), LENGTH);
     let magnet = push_for_everybody(&stack, &tree);
     let folder = stack.path(client.name());

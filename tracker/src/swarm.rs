@@ -3,6 +3,7 @@
 //! No HTTP and no clock: requests come parsed, and time is passed in. An announce costs the same in a swarm of ten peers
 //! and of a million, takes one lock that other swarms hardly share, and allocates nothing once its swarm has grown.
 
+mod calls;
 mod clock;
 mod completions;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use nova_protocol::{
     scrape::Counts,
 };
 
+pub use calls::Calls;
 pub use crowd::Crowd;
 pub use pace::Pace;
 pub use store::{AnnounceError, Call, Store};
@@ -81,6 +83,7 @@ pub struct Swarms {
     rules: RwLock<Rules>,
     tally: Tally,
     clock: Clock,
+    calls: Calls,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +101,7 @@ impl Swarms {
             rules: RwLock::new(rules),
             tally: Tally::default(),
             clock: Clock::new(),
+            calls: Calls::new(),
         }
     }
 
@@ -208,7 +212,8 @@ impl Store for Swarms {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
         let tick = self.clock.tick(now);
-        let visit = Visit { request, addr, part, mark, now, tick, rules, everybody, one_family };
+        let calls = &self.calls;
+        let visit = Visit { request, addr, part, mark, now, tick, rules, everybody, one_family, calls };
         Ok(self.change(swarm, |swarm| swarm.announce(&visit, out)))
     }
 
@@ -266,6 +271,10 @@ impl Store for Swarms {
                 }
             }
         }
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     fn swarms(&self) -> usize {

@@ -167,8 +167,8 @@ impl Origin {
         Err(HoldError::Unreadable)
     }
 
-    /// Dials a leecher that the tracker tells of: after a restart, those who were connected need not find out.
-    fn greet(&self, info_hash: InfoHash, addr: SocketAddr) {
+    /// Dials a leecher that the tracker tells of: one that cannot dial, or that was connected before a restart.
+    pub(super) fn greet(&self, info_hash: InfoHash, addr: SocketAddr) {
         let uploader = self.uploader.clone();
         tokio::spawn(async move {
             let ended = uploader.dial(info_hash, addr).await;

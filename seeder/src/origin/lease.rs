@@ -38,7 +38,7 @@ impl Origin {
         }
     }
 
-    /// Holds and releases what the tracker says, until the origin ends.
+    /// Holds and releases what the tracker says, and dials whom it says, until the origin ends.
     ///
     /// The cursor is kept once each torrent has its place in the store: what was released while the origin was down is
     /// released when it is back, and a tracker that has lost its index releases nothing.
@@ -62,6 +62,9 @@ impl Origin {
                     continue;
                 }
             };
+            for leecher in news.leechers {
+                self.greet(leecher.info_hash, leecher.addr);
+            }
             if let Err(error) = self.apply(news.assignments).await {
                 tracing::error!(%error, "assignments are tried again");
                 let _elapsed_or_stopped = tokio::time::timeout(RETRY, self.shutdown.cancelled()).await;

@@ -15,7 +15,7 @@ pub use agents::{
     RolloutCounts, RolloutState,
 };
 pub use limits::{Limits, LimitsSetBy, PullLimits, SetLimits, SetPullLimits};
-pub use origins::{Assignment, Assignments, LeaseGranted, OriginLease, OriginStatus, Origins};
+pub use origins::{Assignment, Assignments, LeaseGranted, Leecher, OriginLease, OriginStatus, Origins};
 pub use pulls::{Cache, LastUse, Pull, PullState, Pulls, Source, StartPull, WaitsFor};
 use serde::{Deserialize, Serialize};
 pub use tags::{History, MoveTag, Rollback, TagPage, TagVersion};

@@ -13,6 +13,11 @@ impl PeerId {
         Self(id)
     }
 
+    /// Whether it is one of nova, of any version.
+    pub fn is_nova(&self) -> bool {
+        self.0.starts_with(b"-NV")
+    }
+
     /// The 20 bytes that go on the wire.
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0

@@ -49,7 +49,13 @@ pub async fn assignments(face: &Face, id: &str, call: &Call) -> Answer {
     let patience = Duration::from_secs(call.parameter("wait")?.unwrap_or(WAIT).min(WAIT_MAX));
     let waiting = face.tracker.assignments(id, after, patience);
     match face.shutdown.run_until_cancelled(waiting).await {
-        Some(assignments) => Ok(ok(&assignments?)),
+        Some(assignments) => {
+            let mut assignments = assignments?;
+            for leecher in &mut assignments.leechers {
+                leecher.addr = call.vantage.seen(leecher.addr);
+            }
+            Ok(ok(&assignments))
+        }
         None => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the tracker is shutting down")),
     }
 }

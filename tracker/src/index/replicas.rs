@@ -64,7 +64,7 @@ impl Index {
             let rows = statement.query_map(params![origin, after, last], |row| {
                 Ok(Assignment { info_hash: hash(row, 0)?, hold: row.get(1)? })
             })?;
-            Ok(Assignments { assignments: rows.collect::<Result<_, _>>()?, cursor: last })
+            Ok(Assignments { assignments: rows.collect::<Result<_, _>>()?, leechers: Vec::new(), cursor: last })
         })
         .await
     }

@@ -4,8 +4,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nova_protocol::announce::Event;
+use nova_protocol::{announce::Event, api::Leecher};
 use rand::seq::SliceRandom as _;
+
+use super::state::Visit;
 
 /// A leecher that got nothing for so long is told of every origin.
 const STARVING: Duration = Duration::from_secs(30);
@@ -72,20 +74,26 @@ impl Feeds {
     }
 
     /// Where the origins are that this leecher is to know, in any order, for many ask the first alone. One that starves is
-    /// told whatever the limit.
-    pub fn offer(&mut self, leecher: SocketAddr, left: u64, now: Instant, limit: usize) -> Vec<SocketAddr> {
+    /// told whatever the limit. Origins are called to one that comes, unless it is nova's, which dials them itself.
+    pub fn offer(&mut self, visit: &Visit<'_>) -> Vec<SocketAddr> {
         if self.feeds.is_empty() {
             return Vec::new();
         }
+        let Visit { request, addr: leecher, now, calls, .. } = *visit;
         // One that does not listen is in no table, so nobody would ever wean it.
         let listens = leecher.port() != 0;
-        let starves = listens && self.hunger(leecher, left, now) >= STARVING;
+        let starves = listens && self.hunger(leecher, request.left, now) >= STARVING;
+        let call = Leecher { info_hash: request.info_hash, addr: leecher };
         let offers = self.feeds.iter_mut().filter(|feed| feed.serves() && feed.addr != Some(leecher));
         let offers = offers.filter_map(|feed| {
             let is_fed = feed.fed.contains(&leecher);
-            let has_room = feed.fed.len() < limit;
+            let has_room = feed.fed.len() < visit.rules.leechers_per_origin;
             if !is_fed && has_room && listens {
                 feed.fed.push(leecher);
+            }
+            let comes = request.event == Event::Started || !is_fed;
+            if comes && listens && (is_fed || has_room) && !request.peer_id.is_nova() {
+                calls.add(&feed.origin, call);
             }
             feed.addr.filter(|_| is_fed || has_room || starves)
         });

@@ -11,7 +11,7 @@ use nova_protocol::{
 };
 
 use super::{
-    Crowd, Peer, Rules,
+    Calls, Crowd, Peer, Rules,
     clock::Tick,
     draw::Draw,
     family::{Arrival, Family, Part},
@@ -58,6 +58,7 @@ pub(super) struct Visit<'a> {
     pub everybody: Crowd,
     /// Whether the answer has room for one family of addresses only.
     pub one_family: bool,
+    pub calls: &'a Calls,
 }
 
 impl Swarm {
@@ -215,13 +216,13 @@ impl Swarm {
     /// Complete peers first, but half of the list is for leechers as far as there are any: those have time for others.
     /// Who fetches nothing is told of leechers alone.
     fn hand_out(&mut self, visit: &Visit<'_>, is_counted: bool, out: &mut Handout) {
-        let Visit { request, addr, part, now, rules, .. } = *visit;
+        let Visit { request, part, rules, .. } = *visit;
         let wanted = request.num_want.map_or(NUM_WANT, |count| count as usize).min(rules.num_want_max);
         let end = out.len() + wanted;
         let draw = Draw::new(visit);
         if part == Part::Leecher {
             if let Some(more) = &mut self.more {
-                let origins = more.feeds.offer(addr, request.left, now, rules.leechers_per_origin);
+                let origins = more.feeds.offer(visit);
                 origins.into_iter().take(wanted).for_each(|origin| out.push(origin));
             }
             let free = end - out.len();

@@ -6,7 +6,7 @@ use nova_protocol::{
     scrape::Counts,
 };
 
-use super::{Crowd, Peer, Rules};
+use super::{Calls, Crowd, Peer, Rules};
 
 /// An announce, and where it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +78,9 @@ pub trait Store: Send + Sync {
 
     /// Drops peers that have missed two intervals. Announces go on meanwhile.
     fn sweep(&self, now: Instant);
+
+    /// Leechers that origins shall dial.
+    fn calls(&self) -> &Calls;
 
     /// How many swarms there are.
     fn swarms(&self) -> usize;

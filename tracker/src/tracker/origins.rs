@@ -61,21 +61,24 @@ impl Tracker {
         self.leases().get(id).map(|lease| lease.http_addr)
     }
 
-    /// What an origin shall hold or let go since the cursor; when that is nothing, waits for news for up to `patience`.
+    /// What an origin shall hold or let go since the cursor, and whom it shall dial; when that is nothing, waits for news
+    /// for up to `patience`.
     ///
     /// # Errors
     /// Those of the index.
     pub async fn assignments(&self, id: &str, after: u64, patience: Duration) -> Result<Assignments, IndexError> {
-        let mut news = self.assigned.subscribe();
+        let (mut news, mut calls) = (self.assigned.subscribe(), self.swarms.calls().news());
         let give_up = tokio::time::sleep(patience);
         tokio::pin!(give_up);
         loop {
-            let found = self.index.assignments(id.to_owned(), after).await?;
-            if !found.assignments.is_empty() {
+            let mut found = self.index.assignments(id.to_owned(), after).await?;
+            found.leechers = self.swarms.calls().take(id);
+            if !found.assignments.is_empty() || !found.leechers.is_empty() {
                 return Ok(found);
             }
             tokio::select! {
                 changed = news.changed() => changed.map_err(|_| IndexError::Closed)?,
+                changed = calls.changed() => changed.map_err(|_| IndexError::Closed)?,
                 () = &mut give_up => return Ok(found),
             }
         }

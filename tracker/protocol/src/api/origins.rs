@@ -60,8 +60,20 @@ pub struct Origins {
 pub struct Assignments {
     /// In the order in which they were made.
     pub assignments: Vec<Assignment>,
+    /// Whom it shall dial, each told once: stock clients that have come for what it holds.
+    #[serde(default)]
+    pub leechers: Vec<Leecher>,
     /// What to give as `after=` next time.
     pub cursor: u64,
+}
+
+/// One who fetches what an origin holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leecher {
+    /// What.
+    pub info_hash: InfoHash,
+    /// Where it listens.
+    pub addr: SocketAddr,
 }
 
 /// One torrent that an origin shall hold, or let go.

@@ -25,6 +25,24 @@ fn leechers_that_ask_only_one_origin_do_not_all_ask_the_same() {
 }
 
 #[test]
+fn origins_are_called_once_to_stock_clients_that_come() {
+    every_store(|scene| {
+        scene.store.hold(hash(), "origin", Some(addr(9)));
+        let called = || scene.store.calls().take("origin").iter().map(|call| call.addr.port()).collect::<Vec<_>>();
+        let starts = |peer, id| scene.say(peer, |request| (request.event, request.peer_id) = (Event::Started, id));
+        starts(1, id(1));
+        scene.leech(1);
+        starts(2, PeerId::nova([0; 12]));
+        assert_eq!(called(), [1]);
+        scene.leech(1);
+        starts(3, id(3));
+        assert_eq!(called(), [0; 0], "those who come again, and more than are fed");
+        starts(1, id(1));
+        assert_eq!(called(), [1], "one that was killed and comes back");
+    });
+}
+
+#[test]
 fn a_leecher_that_stops_or_expires_makes_room_at_an_origin() {
     every_store(|mut scene| {
         scene.store.hold(hash(), "origin", Some(addr(9)));
