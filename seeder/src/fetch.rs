@@ -11,6 +11,7 @@ mod introduce;
 mod leave;
 mod limits;
 mod loopback;
+mod nagle;
 mod notes;
 mod reserve;
 mod stall;

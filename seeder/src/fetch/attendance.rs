@@ -18,6 +18,7 @@ use super::{
     begin::Beginning,
     fallback::Fallback,
     introduce::List,
+    nagle::Nagle,
     stall::{Pace, Scene},
     status::{Status, status},
     waker::Waker,
@@ -106,6 +107,7 @@ async fn attend(
     stop: CancellationToken,
 ) {
     let (metainfo, seeders) = (beginning.metainfo.clone(), beginning.seeders.clone());
+    let nagle = Nagle::new(beginning.window);
     let torrent = match fetcher.begin(beginning, account.clone(), &stop).await {
         Ok(torrent) => torrent,
         Err(error) => return *lock(&phase) = Phase::Failed(error.to_string()),
@@ -131,7 +133,7 @@ async fn attend(
     };
     tokio::join!(
         fetcher.announcer.keep((&metainfo.trackers, metainfo.info_hash()), amounts, found, &has_news, &stop),
-        stop.run_until_cancelled(watch(&fetcher, (&torrent, &metainfo), &account, &list, &has_news)),
+        stop.run_until_cancelled(watch(&fetcher, (&torrent, &metainfo), &account, (&list, nagle), &has_news)),
     );
 }
 
@@ -141,7 +143,7 @@ async fn watch(
     fetcher: &Fetcher,
     (torrent, metainfo): (&ManagedTorrent, &Arc<Metainfo>),
     account: &Arc<Account>,
-    list: &List,
+    (list, mut nagle): (&List, Nagle),
     has_news: &Notify,
 ) {
     let start = Instant::now();
@@ -157,8 +159,11 @@ async fn watch(
             has_news.notify_one();
         }
         let now = downloaded(&status);
-        let is_fast = u128::from(now.saturating_sub(before)) >= RATE * looked.elapsed().as_micros();
-        list.meet(&status.hosts, is_fast, has_piece, Instant::now());
+        let rate = rate(now.saturating_sub(before), looked.elapsed());
+        list.meet(&status.live, rate >= RATE, has_piece, Instant::now());
+        if let Err(error) = nagle.look(&status.live, rate) {
+            tracing::trace!(%error, "connections stay as they are");
+        }
         if matches!(status.state, State::Complete | State::Failed) {
             account.wait_for(None);
             list.settle();
@@ -179,6 +184,12 @@ async fn watch(
         (before, looked) = (now, Instant::now());
         sleep(pause).await;
     }
+}
+
+/// Bytes a second.
+fn rate(bytes: u64, time: Duration) -> u64 {
+    let micros = time.as_micros().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
 fn downloaded(status: &Status) -> u64 {

@@ -1,9 +1,6 @@
 //! How a torrent in a session is doing.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use librqbit::{ManagedTorrent, ManagedTorrentState, TorrentStatsState, http_api_types::PeerStatsFilter};
 use nova_protocol::{
@@ -43,8 +40,8 @@ pub struct Status {
     pub uploaded: u64,
     /// Peers that are connected.
     pub peers: u32,
-    /// Their hosts.
-    pub hosts: Vec<IpAddr>,
+    /// Where they are; one that dialled has the port that it dialled from.
+    pub live: Vec<SocketAddr>,
     /// Bytes that came from each peer since the start.
     pub sources: Vec<(SocketAddr, u64)>,
     /// Whether some of it was noted in an earlier run, and not looked at since.
@@ -97,7 +94,7 @@ impl Status {
             upload_rate: 0,
             uploaded: 0,
             peers: 0,
-            hosts: Vec::new(),
+            live: Vec::new(),
             sources: Vec::new(),
             resumed: false,
             waits_for: None,
@@ -143,7 +140,7 @@ fn see_peers(torrent: &ManagedTorrent, status: &mut Status) {
     for (addr, peer) in peers {
         let Ok(addr) = addr.parse::<SocketAddr>() else { continue };
         if peer.state == "live" {
-            status.hosts.push(addr.ip());
+            status.live.push(addr);
         }
         if peer.counters.fetched_bytes > 0 {
             status.sources.push((addr, peer.counters.fetched_bytes));

@@ -23,8 +23,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Bytes in a microsecond that one connection must be able to carry: half a Gbit/s.
-pub(super) const RATE: u128 = 64;
+/// Bytes a second that one connection must be able to carry: half a Gbit/s.
+pub(super) const RATE: u64 = 64_000_000;
 /// How often the round trip is measured: a host that has just been told to pull is busy.
 const TRIES: usize = 3;
 /// What librqbit itself has in flight.
@@ -82,7 +82,7 @@ async fn round_trip(to: impl ToSocketAddrs + Copy) -> Option<Duration> {
 }
 
 fn requests_after(round_trip: Duration) -> usize {
-    let blocks = (RATE * round_trip.as_micros()).div_ceil(BLOCK_LENGTH.into());
+    let blocks = (u128::from(RATE) * round_trip.as_micros()).div_ceil(1_000_000 * u128::from(BLOCK_LENGTH));
     usize::try_from(blocks).unwrap_or(MAX).min(MAX)
 }
 

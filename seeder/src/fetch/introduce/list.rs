@@ -84,8 +84,8 @@ impl List {
     }
 
     /// Has some of those introduced who were noted: seeders unless it is fast already, others if there is a piece to give
-    /// and fewer than enough are live, at these hosts.
-    pub(in crate::fetch) fn meet(&self, live: &[IpAddr], is_fast: bool, has_piece: bool, now: Instant) {
+    /// and fewer than enough are live, who are these.
+    pub(in crate::fetch) fn meet(&self, live: &[SocketAddr], is_fast: bool, has_piece: bool, now: Instant) {
         if !is_fast && now.duration_since(self.began) >= ONE_FIRST {
             let mut peers = lock(&self.peers);
             for seeder in std::mem::take(&mut peers.spare) {
@@ -100,7 +100,7 @@ impl List {
         while peers.recent.pop_front_if(|then| now.duration_since(*then) >= PATIENCE).is_some() {}
         let missing = ENOUGH.saturating_sub(live.len() + peers.recent.len());
         // On loopback many share an address.
-        let is_here = |peer: SocketAddr| !peer.ip().is_loopback() && live.contains(&peer.ip());
+        let is_here = |peer: SocketAddr| !peer.ip().is_loopback() && live.iter().any(|live| live.ip() == peer.ip());
         let could = peers.reserve.iter().filter(|(peer, from)| **from <= now && !is_here(**peer));
         // By chance, or everybody would dial the same.
         for peer in could.map(|(peer, _)| *peer).choose_multiple(&mut rng(), missing) {
@@ -206,7 +206,7 @@ mod tests {
         let start = Instant::now();
         let list = List::new(&[], start);
         list.learn(&(1..=100).map(addr).collect::<Vec<_>>(), None, start);
-        let live = |count| vec![IpAddr::from([10, 0, 0, 2]); count];
+        let live = |count| vec![SocketAddr::from(([10, 0, 0, 2], 1)); count];
         list.meet(&live(8), false, true, start);
         assert_eq!(due(&list).await.len(), ENOUGH - 8);
         list.meet(&live(8), false, true, start);
@@ -230,7 +230,7 @@ mod tests {
             assert!((7..=8).contains(&first.len()), "{own} dials {first:?}");
             dialled.extend(first.iter().map(|&peer| (own.min(peer), own.max(peer))));
             let absent = hosts.iter().find(|&&host| host != own && !first.contains(&host)).unwrap();
-            let live: Vec<IpAddr> = hosts.iter().filter(|host| *host != absent).map(SocketAddr::ip).collect();
+            let live: Vec<_> = hosts.iter().copied().filter(|host| host != absent).collect();
             list.meet(&live, false, true, start + DIALLED_WITHIN);
             assert_eq!(due(&list).await, [*absent].into());
         }
