@@ -217,10 +217,18 @@ impl SuperSeed {
         let Some(member) = self.members.get_mut(&peer) else { return };
         member.pace.sent(block.length, now);
         self.pace.get_or_insert_with(|| Pace::new(now)).sent(block.length, now);
-        let Some(open) = member.open.iter_mut().find(|open| open.piece == block.piece) else { return };
-        open.unsent = open.unsent.saturating_sub(block.length);
-        open.touched = now;
-        if open.unsent == 0 {
+        let has_all = match member.open.iter_mut().find(|open| open.piece == block.piece) {
+            Some(open) => {
+                open.unsent = open.unsent.saturating_sub(block.length);
+                open.touched = now;
+                open.unsent == 0
+            }
+            // One that took so long that the offer has lapsed.
+            None => {
+                self.pieces.get(block.piece as usize).is_some_and(|piece| block.offset + block.length == piece.size)
+            }
+        };
+        if has_all {
             // It will not say so: it knows that we have the piece.
             self.has(peer, block.piece);
         }
@@ -287,6 +295,8 @@ impl SuperSeed {
                 None => in_vain.push(place),
             }
         }
+        // What is left was offered to all: whoever has got it from another does not tell those who told of it.
+        self.is_over |= in_vain.len() > 1 && in_vain.len() == self.members.len() && self.unspread == self.fresh.len();
         self.hungry.extend(in_vain);
         offers
     }

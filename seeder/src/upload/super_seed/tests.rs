@@ -143,6 +143,34 @@ fn offers_lapse_later_while_there_are_others() {
 }
 
 #[test]
+fn what_is_sent_after_its_offer_has_lapsed_counts() {
+    let mut scene = Scene::new(4);
+    scene.hear(1, News::Joined);
+    scene.now += LAPSE;
+    scene.hear(1, News::Idle);
+    (0..4).for_each(|piece| drop(scene.send(1, piece)));
+    assert!(scene.seed.is_over());
+}
+
+#[test]
+fn it_is_over_when_there_is_nobody_left_to_offer_the_rest_to() {
+    let mut scene = Scene::new(4);
+    (1..=2).for_each(|peer| drop(scene.hear(peer, News::Joined)));
+    (1..=2).for_each(|peer| drop(scene.send(peer, if peer == 1 { 0 } else { 2 })));
+    let mut idle = || {
+        scene.now += LAPSE;
+        scene.hear(1, News::Idle);
+        scene.seed.is_over()
+    };
+    assert_eq!(
+        [idle(), idle()],
+        [false, true],
+        "both were told of 1 and 3, and have them from somewhere or do not want them"
+    );
+    assert_eq!((scene.told(1).len(), scene.told(2).len()), (4, 4));
+}
+
+#[test]
 fn one_who_is_alone_has_more_offers_of_small_pieces_for_it_asks_in_advance() {
     let mut scene = Scene::of(100, 4 * BLOCK_LENGTH);
     assert_eq!(scene.hear(1, News::Joined), [0, 1, 2, 3, 4]);
