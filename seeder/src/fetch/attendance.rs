@@ -106,13 +106,11 @@ async fn attend(
     account: Arc<Account>,
     stop: CancellationToken,
 ) {
-    let (metainfo, seeders) = (beginning.metainfo.clone(), beginning.seeders.clone());
-    let nagle = Nagle::new(beginning.window);
-    let torrent = match fetcher.begin(beginning, account.clone(), &stop).await {
-        Ok(torrent) => torrent,
+    let (metainfo, nagle) = (beginning.metainfo.clone(), Nagle::new(beginning.window));
+    let (torrent, list) = match fetcher.begin(beginning, account.clone(), &stop).await {
+        Ok(begun) => begun,
         Err(error) => return *lock(&phase) = Phase::Failed(error.to_string()),
     };
-    let list = fetcher.introductions.open(metainfo.info_hash(), &seeders);
     *lock(&phase) = Phase::Session(torrent.clone());
     // Only then is it known what is left to download.
     let Some(Ok(())) = stop.run_until_cancelled(torrent.wait_until_initialized()).await else { return };

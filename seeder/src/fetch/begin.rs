@@ -14,7 +14,7 @@ use librqbit::{
 use nova_protocol::Metainfo;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fetcher, account::Account, notes, storage::Disks};
+use super::{Fetcher, account::Account, introduce::List, notes, storage::Disks};
 use crate::{
     content::{Cancelled, Content},
     reuse::{Holdings, reuse},
@@ -46,14 +46,15 @@ pub(super) enum BeginError {
 }
 
 impl Fetcher {
-    /// Looks for pieces on this host, unless there are notes of them, and gives the torrent to the session.
+    /// Looks for pieces on this host, unless there are notes of them, and gives the torrent to the session. The list is of
+    /// those who shall be introduced to it.
     pub(super) async fn begin(
         &self,
         beginning: Beginning,
         account: Arc<Account>,
         stop: &CancellationToken,
-    ) -> Result<Arc<ManagedTorrent>, BeginError> {
-        let Beginning { metainfo, folder, window, holdings, .. } = beginning;
+    ) -> Result<(Arc<ManagedTorrent>, Arc<List>), BeginError> {
+        let Beginning { metainfo, folder, seeders, window, holdings } = beginning;
         let root = if metainfo.info.is_single_file { folder.join(&metainfo.info.name) } else { folder.clone() };
         // Notes of files that somebody has cut or removed since say too much.
         let has_notes = notes::exist(&self.state, metainfo.info_hash());
@@ -83,9 +84,13 @@ impl Fetcher {
             storage_factory: Some(Disks { folder: folder.clone(), writing: account.writing.clone() }.boxed()),
             ..AddTorrentOptions::default()
         };
+        // The session asks at once, and does not ask again for 10 s and more when it is told that there is none.
+        let list = self.introductions.open(metainfo.info_hash(), &seeders);
         let bytes = metainfo.with_sources(&self.trackers(&metainfo), &metainfo.web_seeds).as_bytes().to_vec();
         let added = self.add_to_session(AddTorrent::from_bytes(bytes), options).await.map_err(BeginError::Session)?;
-        added.into_handle().ok_or_else(|| BeginError::Session("the session only lists it".to_owned()))
+        let torrent = added.into_handle();
+        let torrent = torrent.ok_or_else(|| BeginError::Session("the session only lists it".to_owned()))?;
+        Ok((torrent, list))
     }
 
     /// Why it could not be added is a text: librqbit has no better.
