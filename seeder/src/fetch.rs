@@ -253,8 +253,10 @@ impl Fetcher {
 
     /// How a torrent is doing, if it was added.
     pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
-        let meanwhile = self.torrents_limits.meanwhile(info_hash);
-        meanwhile.or_else(|| self.added().get(&info_hash).map(Attendance::status))
+        // Held for both: what leaves and comes back between them would be in neither.
+        let added = self.added();
+        let attending = added.get(&info_hash).map(Attendance::status);
+        attending.or_else(|| self.torrents_limits.meanwhile(info_hash))
     }
 
     /// Waits until everything of a torrent is there and verified.

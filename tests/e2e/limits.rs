@@ -88,15 +88,18 @@ fn a_pull_is_there_all_the_time_while_its_limits_change() {
     let (stack, agent, info_hash) = pushed(MIB);
     stack.block_on(agent.start("demo", &[])).unwrap();
     stack.pulled(&agent, info_hash, WITHIN);
+    let ask = || async { drop(agent.pull(info_hash).await.unwrap()) };
     stack.block_on(async {
-        let set = SetPullLimits { upload_limit: Some(Rate::try_from(1 << 20).unwrap()), ..SetPullLimits::default() };
-        let change = async { agent.set_pull_limits(info_hash, Some(&set)).await.unwrap() };
-        let mut change = std::pin::pin!(change);
-        loop {
-            tokio::select! {
-                biased;
-                set = &mut change => break assert_eq!(u32::from(set.upload_limit), 1 << 20),
-                pull = agent.pull(info_hash) => drop(pull.unwrap()),
+        for upload in (1 << 20)..(1 << 20) + 20 {
+            let set = SetPullLimits { upload_limit: Some(Rate::try_from(upload).unwrap()), ..SetPullLimits::default() };
+            let change = async { agent.set_pull_limits(info_hash, Some(&set)).await.unwrap() };
+            let mut change = std::pin::pin!(change);
+            loop {
+                tokio::select! {
+                    biased;
+                    set = &mut change => break assert_eq!(u32::from(set.upload_limit), upload),
+                    _ = async { tokio::join!(ask(), ask(), ask(), ask()) } => {}
+                }
             }
         }
     });
