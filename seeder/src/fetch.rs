@@ -14,6 +14,7 @@ mod loopback;
 mod nagle;
 mod notes;
 mod reserve;
+mod rest;
 mod stall;
 mod status;
 mod storage;
@@ -273,6 +274,12 @@ impl Fetcher {
                 State::Checking | State::Fetching => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    /// Bytes of content that came and went, of all torrents.
+    fn moved(&self) -> u64 {
+        let counters = self.session.stats_snapshot().counters;
+        counters.fetched_bytes + counters.uploaded_bytes
     }
 
     fn added(&self) -> MutexGuard<'_, HashMap<InfoHash, Attendance>> {

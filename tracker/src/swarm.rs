@@ -1,7 +1,8 @@
 //! Swarms in memory: who is where, and who is told of whom.
 //!
 //! No HTTP and no clock: requests come parsed, and time is passed in. An announce costs the same in a swarm of ten peers
-//! and of a million, takes one lock that other swarms hardly share, and allocates nothing once its swarm has grown.
+//! and of a million, takes one lock that other swarms hardly share, and allocates nothing once its swarm has grown. A stock
+//! client that begins where an origin serves takes another, for a moment, to leave word for the origin.
 
 mod calls;
 mod clock;

@@ -34,7 +34,6 @@ pub(super) struct Nagle {
     window: u64,
     /// Bytes a second that come in, over some looks.
     rate: u64,
-    is_off: bool,
     /// Those on which it is off.
     without: HashSet<SocketAddr>,
 }
@@ -43,7 +42,7 @@ impl Nagle {
     /// On, as it is at first; so many requests are in flight on each connection.
     pub(super) fn new(window: usize) -> Self {
         let window = u64::try_from(window).unwrap_or(u64::MAX).saturating_mul(BLOCK_LENGTH.into());
-        Self { window, rate: 0, is_off: false, without: HashSet::new() }
+        Self { window, rate: 0, without: HashSet::new() }
     }
 
     /// Switches it off or on where that is due, for those who are connected, now that so many bytes a second come in.
@@ -51,25 +50,25 @@ impl Nagle {
     /// # Errors
     /// When this process may not look at its own files, as in some containers.
     pub(super) fn look(&mut self, live: &[SocketAddr], rate: u64) -> io::Result<()> {
-        let due = self.due(live, rate);
+        let (is_off, due) = self.due(live, rate);
         if due.is_empty() {
             return Ok(());
         }
         for socket in sockets(&due)? {
-            set_tcp_nodelay(&socket, self.is_off)?;
+            set_tcp_nodelay(&socket, is_off)?;
         }
         Ok(())
     }
 
-    /// Decides, and says on whose connections something changes.
-    fn due(&mut self, live: &[SocketAddr], rate: u64) -> HashSet<SocketAddr> {
+    /// Decides whether it is off, and says on whose connections that is a change.
+    fn due(&mut self, live: &[SocketAddr], rate: u64) -> (bool, HashSet<SocketAddr>) {
         let live: HashSet<_> = live.iter().copied().map(canonical).collect();
         self.rate = self.rate / 4 * 3 + rate / 4;
-        self.is_off = self.window.saturating_mul(live.len() as u64).saturating_mul(SHORT) < self.rate;
-        let wanted = if self.is_off { live.clone() } else { HashSet::new() };
+        let is_off = self.window.saturating_mul(live.len() as u64).saturating_mul(SHORT) < self.rate;
+        let wanted = if is_off { live.clone() } else { HashSet::new() };
         let changed = wanted.symmetric_difference(&self.without).copied().filter(|addr| live.contains(addr)).collect();
         self.without = wanted;
-        changed
+        (is_off, changed)
     }
 }
 
@@ -108,7 +107,7 @@ mod tests {
     #[test]
     fn it_is_off_where_what_is_in_flight_comes_at_once() {
         let mut nagle = Nagle::new(4);
-        let mut due = |live: &[SocketAddr], rate| (0..16).fold(0, |sum, _| sum + nagle.due(live, rate).len());
+        let mut due = |live: &[SocketAddr], rate| (0..16).fold(0, |sum, _| sum + nagle.due(live, rate).1.len());
         assert_eq!(due(&peers(0..8), 6_000_000), 0, "half a MiB in 85 ms");
         assert_eq!(due(&peers(0..2), 6_000_000), 2, "an eighth in 20 ms");
         assert_eq!(due(&peers(1..3), 6_000_000), 1, "one is new, one is gone");

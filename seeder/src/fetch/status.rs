@@ -42,8 +42,8 @@ pub struct Status {
     pub peers: u32,
     /// Where they are; one that dialled has the port that it dialled from.
     pub live: Vec<SocketAddr>,
-    /// Bytes that came from each peer since the start.
-    pub sources: Vec<(SocketAddr, u64)>,
+    /// With each peer.
+    pub exchanged: Vec<Exchange>,
     /// Whether some of it was noted in an earlier run, and not looked at since.
     pub resumed: bool,
     /// What it waits for.
@@ -54,11 +54,24 @@ pub struct Status {
     pub error: Option<String>,
 }
 
+/// Bytes that went between a peer and this host since the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange {
+    /// Where the peer is.
+    pub addr: SocketAddr,
+    /// From it.
+    pub received: u64,
+    /// To it.
+    pub sent: u64,
+}
+
 impl Status {
     /// The same, as agents say it; `origins` are the addresses that are known to be origins'.
     pub fn describe(self, metainfo: &Metainfo, origins: &[SocketAddr], path: PathBuf) -> api::Pull {
         let is_origin = |addr: &SocketAddr| origins.contains(addr) || self.web_seeds.contains(addr);
-        let source = |(addr, bytes): (SocketAddr, u64)| api::Source { addr, bytes, origin: is_origin(&addr) };
+        let source = |&Exchange { addr, received: bytes, .. }: &Exchange| {
+            (bytes > 0).then(|| api::Source { addr, bytes, origin: is_origin(&addr) })
+        };
         api::Pull {
             info_hash: metainfo.info_hash(),
             name: metainfo.info.name.clone(),
@@ -76,12 +89,17 @@ impl Status {
             upload_rate: self.upload_rate,
             uploaded: self.uploaded,
             peers: self.peers,
-            sources: self.sources.into_iter().map(source).collect(),
+            sources: self.exchanged.iter().filter_map(source).collect(),
             waits_for: self.waits_for,
             last_use: None,
             path,
             reason: self.error,
         }
+    }
+
+    /// Bytes that came since the start.
+    pub(super) fn downloaded(&self) -> u64 {
+        self.exchanged.iter().map(|exchange| exchange.received).sum()
     }
 
     pub(super) fn nothing() -> Self {
@@ -95,7 +113,7 @@ impl Status {
             uploaded: 0,
             peers: 0,
             live: Vec::new(),
-            sources: Vec::new(),
+            exchanged: Vec::new(),
             resumed: false,
             waits_for: None,
             web_seeds: Vec::new(),
@@ -142,8 +160,9 @@ fn see_peers(torrent: &ManagedTorrent, status: &mut Status) {
         if peer.state == "live" {
             status.live.push(addr);
         }
-        if peer.counters.fetched_bytes > 0 {
-            status.sources.push((addr, peer.counters.fetched_bytes));
+        let (received, sent) = (peer.counters.fetched_bytes, peer.counters.uploaded_bytes);
+        if received > 0 || sent > 0 {
+            status.exchanged.push(Exchange { addr, received, sent });
         }
     }
 }

@@ -70,14 +70,17 @@ impl Tracker {
         let (mut news, mut calls) = (self.assigned.subscribe(), self.swarms.calls().news());
         let give_up = tokio::time::sleep(patience);
         tokio::pin!(give_up);
+        let mut found = self.index.assignments(id.to_owned(), after).await?;
         loop {
-            let mut found = self.index.assignments(id.to_owned(), after).await?;
             found.leechers = self.swarms.calls().take(id);
             if !found.assignments.is_empty() || !found.leechers.is_empty() {
                 return Ok(found);
             }
             tokio::select! {
-                changed = news.changed() => changed.map_err(|_| IndexError::Closed)?,
+                changed = news.changed() => {
+                    changed.map_err(|_| IndexError::Closed)?;
+                    found = self.index.assignments(id.to_owned(), after).await?;
+                }
                 changed = calls.changed() => changed.map_err(|_| IndexError::Closed)?,
                 () = &mut give_up => return Ok(found),
             }
