@@ -3,15 +3,15 @@
 //! Behind a slow link frames come one by one, and each wakes librqbit for its 1,448 bytes. When it looks less often, it
 //! finds more at once. What that may cost is time: a request waits for up to one rest at the peer, and its answer for
 //! another here. So a rest is no longer than the busiest connection takes for a quarter of what is in flight on it, in
-//! one direction. One run each, processor time of an agent and the time until the last one is done over what the links
-//! need:
+//! one direction. Rests of fixed lengths, one run each: seconds of processor time for a GiB, and the time until the last
+//! one is done over what the links need:
 //!
 //! | rests of ms | 1 | 4 | 10 | 20 | 40 | 80 |
 //! |---|---|---|---|---|---|---|
-//! | 8 leechers behind 50 Mbit/s, a block takes 23 ms, s a GiB | 9.9 | 8.4 | 7.5 | 6.5 | 5.5 | |
+//! | 8 leechers behind 50 Mbit/s, where a block takes 23 ms | 11.5 | 9.7 | 9.0 | 7.0 | 6.5 | |
 //! | the same, time | 1.03 | 1.03 | 1.03 | 1.04 | 1.10 | |
-//! | 16 behind 25 Mbit/s, a block takes 93 ms, s a GiB | 21 | | | 14 | 10 | 8 |
-//! | the same, time | 1.11 | | | 1.11 | 1.11 | 1.10 |
+//! | 16 behind 25 Mbit/s, where a block takes 93 ms | 21 | | | 14 | 10 | 8 |
+//! | the same, time | 1.11 | | | 1.10 | 1.11 | 1.10 |
 //!
 //! While several peers give a torrent, it is a millisecond at least. A connection of librqbit 9.1.0 takes a piece away from
 //! another that has had it for ten times as long as the connection itself takes for one on average, or for three times when
