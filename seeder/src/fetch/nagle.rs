@@ -18,12 +18,13 @@ use std::{
     os::fd::{OwnedFd, RawFd},
 };
 
-use nova_protocol::BLOCK_LENGTH;
 use rustix::{
     io::Errno,
     net::{getpeername, sockopt::set_tcp_nodelay},
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
+
+use super::window::in_flight;
 
 /// In which requests are there that are not held back, as a part of a second.
 const SHORT: u64 = 20;
@@ -41,8 +42,7 @@ pub(super) struct Nagle {
 impl Nagle {
     /// On, as it is at first; so many requests are in flight on each connection.
     pub(super) fn new(window: usize) -> Self {
-        let window = u64::try_from(window).unwrap_or(u64::MAX).saturating_mul(BLOCK_LENGTH.into());
-        Self { window, rate: 0, without: HashSet::new() }
+        Self { window: in_flight(window), rate: 0, without: HashSet::new() }
     }
 
     /// Switches it off or on where that is due, for those who are connected, now that so many bytes a second come in.

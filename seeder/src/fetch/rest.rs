@@ -28,7 +28,7 @@ use std::{
 
 use nova_protocol::BLOCK_LENGTH;
 
-use super::{attendance::rate, status::Exchange};
+use super::{attendance::rate, status::Exchange, window::in_flight};
 
 /// Rests are no shorter while several peers give, and none are taken that would be shorter while one does.
 const LEAST: Duration = Duration::from_millis(1);
@@ -82,12 +82,14 @@ impl Rests {
     pub(super) fn torrent(&self, window: usize) -> Rest {
         let mut torrents = self.torrents();
         torrents.last += 1;
-        let id = torrents.last;
-        torrents.bounds.insert(id, Bounds::default());
-        drop(torrents);
-        let window = u64::try_from(window).unwrap_or(u64::MAX).saturating_mul(BLOCK_LENGTH.into());
-        let (rests, bounds, connections, others) = (self.clone(), Bounds::default(), HashMap::new(), Flow::default());
-        Rest { rests, id, window, bounds, connections, others }
+        Rest {
+            rests: self.clone(),
+            id: torrents.last,
+            window: in_flight(window),
+            bounds: Bounds::default(),
+            connections: HashMap::new(),
+            others: Flow::default(),
+        }
     }
 
     /// How long a rest is now.

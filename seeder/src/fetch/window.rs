@@ -57,6 +57,11 @@ impl Window {
     }
 }
 
+/// The bytes of so many requests.
+pub(super) fn in_flight(requests: usize) -> u64 {
+    u64::try_from(requests).unwrap_or(u64::MAX).saturating_mul(BLOCK_LENGTH.into())
+}
+
 /// How many requests in flight fill the link to peers that are as far away as the nearer of these: an address of one, and
 /// the host and port of the tracker. Behind a link that is full the first looks far away; the second is seldom there.
 pub(super) async fn requests(peer: Option<&SocketAddr>, tracker: Option<(&str, u16)>) -> usize {
