@@ -1,6 +1,7 @@
 //! Making a torrent of a file or of a directory: the same content gives the same info hash, on any machine and any day.
 
 mod align;
+mod preserve;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -18,7 +19,7 @@ use nova_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::align::Align;
+pub use self::{align::Align, preserve::Preserve};
 use crate::content::{Cancelled, Content, ReadError, hash::hash_pieces};
 
 /// How to make a torrent; by default as nova does it on every machine.
@@ -32,6 +33,8 @@ pub struct Options {
     pub private: bool,
     /// Which files start on the border of a piece.
     pub align: Align,
+    /// What is kept beside bytes, executable bits and symlinks; empty directories are kept with it.
+    pub preserve: Vec<Preserve>,
     /// Threads that hash; as many as cores when none is given.
     pub threads: Option<usize>,
 }
@@ -123,7 +126,7 @@ pub fn create(
 ) -> Result<Created, CreateError> {
     let root = fs::canonicalize(path).map_err(|source| CreateError::Read { path: path.to_path_buf(), source })?;
     let name = name(path, &root, options)?;
-    let walked = walk::walk(&root, &name)?;
+    let walked = walk::walk(&root, &name, &options.preserve)?;
     let piece_length = options.piece_length.unwrap_or_else(|| PieceLength::for_total(walked.length));
     let (files, length) = walk::place(align::align(walked.files, piece_length, options.align))?;
     let pieces = piece_length.pieces_in(length);
@@ -138,6 +141,7 @@ pub fn create(
         is_single_file: walked.is_single_file,
         files,
         length,
+        access: walked.access,
     };
     info.pieces = hash(&info, &root, options.threads, progress, cancel)?;
     walk::refuse_changes(&info, &root, &walked.stamps)?;
@@ -194,7 +198,8 @@ fn new_info(info: Info, name: FilePath) -> NewInfo {
                 .collect(),
         ),
     };
-    NewInfo { name, piece_length: info.piece_length, pieces: info.pieces, private: info.private, kind }
+    let Info { piece_length, pieces, private, access, .. } = info;
+    NewInfo { name, piece_length, pieces, private, kind, access }
 }
 
 impl From<ReadError> for CreateError {

@@ -20,6 +20,7 @@ pub mod origin;
 pub mod place;
 pub mod pull;
 pub mod push;
+pub mod restore;
 pub mod reuse;
 pub mod service;
 pub mod settings;

@@ -1,5 +1,6 @@
 //! Checking files on disk against an info dictionary.
 
+mod access;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use std::{
 
 use nova_protocol::{
     FilePath,
-    metainfo::{File, FileKind, Info},
+    metainfo::{File, FileKind, Info, Owner},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +30,9 @@ use crate::content::{Cancelled, Content, hash::hash_pieces, symlink};
 pub enum Check {
     /// The bytes of the files: what BitTorrent carries.
     Bytes,
-    /// The executable bits and the symlinks too (BEP 47).
-    BytesAndKinds,
+    /// The executable bits and the symlinks too (BEP 47), and mode bits and owners where the torrent has them. Owners
+    /// are root's to look at, who alone could have given files to them.
+    Everything,
 }
 
 /// What was found on disk.
@@ -38,7 +40,7 @@ pub enum Check {
 pub struct Report {
     /// Whether each piece is there and has its hash.
     pub good_pieces: Vec<bool>,
-    /// The files that are not as stated, in the order of the info dictionary.
+    /// The files that are not as stated, in the order of the info dictionary; what has the wrong mode or owner after them.
     pub damaged_files: Vec<(FilePath, Fault)>,
 }
 
@@ -62,6 +64,20 @@ pub enum Fault {
     Executable {
         /// Whether it should.
         expected: bool,
+    },
+    /// Other mode bits than it was pushed with.
+    Mode {
+        /// Nine bits.
+        found: u32,
+        /// Nine bits.
+        expected: u32,
+    },
+    /// It belongs to somebody else.
+    Owner {
+        /// Whose it is.
+        found: Owner,
+        /// Whose it should be.
+        expected: Owner,
     },
     /// A symlink to somewhere else.
     Target {
@@ -114,18 +130,22 @@ pub fn verify(
     }
     let good_pieces = into_inner(good);
     blame_bad_pieces(&content, &good_pieces, &mut faults);
-    let damaged_files = faults.into_iter().map(|(index, fault)| (info.files[index].path.clone(), fault)).collect();
+    let mut damaged_files: Vec<_> =
+        faults.into_iter().map(|(index, fault)| (info.files[index].path.clone(), fault)).collect();
+    if check == Check::Everything {
+        damaged_files.extend(access::faults(info, content.root()));
+    }
     Ok(Report { good_pieces, damaged_files })
 }
 
-/// Whether the content at `root` is exactly as stated, executable bits and symlinks too. Ends at the first thing that is
+/// Whether the content at `root` is exactly as stated in everything. Ends at the first thing that is
 /// not, so that another version of the same thing costs little.
 ///
 /// # Errors
 /// [`Cancelled`].
 pub fn matches(info: &Info, root: &Path, cancel: &CancellationToken) -> Result<bool, Cancelled> {
     let content = Content::new(info, root);
-    if !stated_faults(&content, Check::BytesAndKinds).is_empty() {
+    if !stated_faults(&content, Check::Everything).is_empty() || access::faults(info, content.root()).next().is_some() {
         return Ok(false);
     }
     let differs = AtomicBool::new(false);
@@ -189,7 +209,7 @@ fn stated_fault(path: &Path, file: &File, inside: bool, check: Check) -> Option<
         Some(Fault::Kind)
     } else if found.len() != file.length {
         Some(Fault::Length { found: found.len(), expected: file.length })
-    } else if check == Check::BytesAndKinds && executable != expected {
+    } else if check == Check::Everything && executable != expected {
         Some(Fault::Executable { expected })
     } else {
         None
@@ -228,6 +248,8 @@ impl fmt::Display for Fault {
             Self::Content => write!(f, "content differs"),
             Self::Executable { expected: true } => write!(f, "not executable, expected executable"),
             Self::Executable { expected: false } => write!(f, "executable, expected not executable"),
+            Self::Mode { found, expected } => write!(f, "mode {found:03o}, expected {expected:03o}"),
+            Self::Owner { found, expected } => write!(f, "belongs to {found}, expected {expected}"),
             Self::Target { found, expected } => {
                 write!(f, "a symlink to {}, expected {}", found.display(), expected.display())
             }

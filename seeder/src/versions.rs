@@ -22,7 +22,7 @@ use std::{
 use nova_protocol::InfoHash;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::claim::claim;
+use crate::{claim::claim, restore::remove_tree};
 
 /// The symlink that is about to take its place.
 const NEXT: &str = "next";
@@ -153,7 +153,7 @@ impl Versions {
 /// Removes whatever is there, if anything is.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(found) if found.is_dir() => remove_tree(path),
         Ok(_) => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
 
 use nova_tests::{Stack, Tree, assert_same};
 
@@ -34,4 +39,38 @@ fn a_pull_through_an_agent_leaves_it_seeding() {
     stack.cli().run(stack.home.path(), ["pull", &port, "--tag=demo:latest", "--download-dir=out"]).success();
     assert_same(&tree, &stack.path("out/demo"));
     stack.pulled(&agent, tag.info_hash, MINUTE);
+}
+
+#[test]
+fn a_change_of_mode_bits_alone_is_a_version_that_moves_no_byte() {
+    let mut stack = Stack::start();
+    stack.add_agent("agent");
+    let tree = Tree::of_everything(&stack.path("demo"), 4 << 20);
+    fs::create_dir(tree.join("spool")).unwrap();
+    let set_mode = |path: &str, mode| fs::set_permissions(tree.join(path), Permissions::from_mode(mode)).unwrap();
+    let run = |arguments: &[&str]| stack.cli().run(stack.home.path(), arguments).success().json();
+    let push = || run(&["--json", "push", "demo", "demo:v1", "--preserve", "mode,ownership"]);
+    let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
+    let pull = || run(&["--json", "pull", &port, "demo:v1", "--download-dir=out", "--replace"]);
+    let modes = |root: &Path| {
+        ["", "spool", "bin", "bin/run.sh"].map(|path| fs::metadata(root.join(path)).unwrap().mode() & 0o777)
+    };
+
+    set_mode("spool", 0o1770);
+    let first = push();
+    pull();
+    assert_eq!(modes(&stack.path("out/demo")), [0o755, 0o770, 0o755, 0o755]);
+
+    set_mode("bin/run.sh", 0o750);
+    set_mode("bin", 0o550);
+    set_mode("", 0o500);
+    let second = push();
+    assert_eq!((&second["version"], &second["sent"]), (&2.into(), &0.into()), "{second}");
+    assert_ne!(first["info_hash"], second["info_hash"]);
+    let pulled = pull();
+    assert_eq!((&pulled["had"], &pulled["was_there"]), (&pulled["length"], &false.into()), "{pulled}");
+    assert_eq!(modes(&stack.path("out/demo")), [0o500, 0o770, 0o550, 0o750]);
+    assert_eq!(pull()["was_there"], true);
+    run(&["--json", "verify", "out/demo", "demo:v1"]);
+    assert_eq!(fs::read_dir(stack.path("out")).unwrap().count(), 1, "nothing else is left in the destination");
 }

@@ -86,6 +86,19 @@ fn a_torrent_of_executable_and_empty_files_is_the_same_by_libtorrent() {
     assert_eq!(made_by(Client::Libtorrent, &tree, true), create(home.path(), &tree, &[]).1);
 }
 
+/// Mode bits and owners are no part of any BEP.
+#[test]
+fn stock_clients_read_a_torrent_that_keeps_mode_bits_and_owners() {
+    let home = tempfile::tempdir().unwrap();
+    let tree = Tree::of_everything(&home.path().join("demo"), 1 << 20);
+    let plain = create(home.path(), &tree, &[]).1;
+    let (torrent, info_hash) = create(home.path(), &tree, &["--preserve=mode,ownership"]);
+    assert_ne!(info_hash, plain);
+    for client in Client::ALL {
+        assert_eq!(client.info_hash(&torrent), info_hash, "{client:?}");
+    }
+}
+
 /// Everything that content can be.
 fn contents(root: &Path) -> Vec<PathBuf> {
     let tree = Tree::of_everything(&root.join("demo"), 1 << 20);

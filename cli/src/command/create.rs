@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use nova_protocol::{Metainfo, PieceLength};
-use nova_seeder::create::{self, Align, Options};
+use nova_seeder::create::{self, Align, Options, Preserve};
 use serde_json::json;
 
 use crate::{context::Context, failure::Exit, progress::Step, target, units};
@@ -48,6 +48,9 @@ pub struct Create {
     /// Which files start on the border of a piece, so that other versions of the tree have the same pieces.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     align: Align,
+    /// Keep these too, and empty directories; changes the info hash. Owners are given where root pulls.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    preserve: Vec<Preserve>,
     /// The name that a download takes [default: the name of the path].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -103,6 +106,7 @@ impl Create {
             piece_length: self.piece_length,
             private: !self.public,
             align: self.align,
+            preserve: self.preserve.clone(),
             threads: None,
         };
         let (path, stop, progress) = (context.env.path(&self.path), context.stop().clone(), context.progress.clone());

@@ -1,13 +1,13 @@
 mod text;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use nova_protocol::{
     InfoHash, Magnet,
     api::{TagVersion, TorrentStatus},
-    metainfo::{File, FileKind},
+    metainfo::{Access, File, FileKind},
 };
 use nova_seeder::source::Source;
 use serde::Serialize;
@@ -57,6 +57,9 @@ struct Inspected {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<TorrentStatus>,
     files: Vec<Listed>,
+    /// Those that were kept with mode bits or owners; the first, without a path, is the torrent's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    directories: Vec<Directory>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +70,26 @@ struct Listed {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Debug, Serialize)]
+struct Directory {
+    path: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+/// What was preserved, as `ls` would write it.
+#[derive(Debug, Default, Serialize)]
+struct Kept {
+    /// Three octal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    /// `UID:GID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
 impl Inspect {
@@ -93,6 +116,9 @@ async fn status(context: &Context, source: &Source, info_hash: InfoHash) -> Resu
 impl Inspected {
     fn new(Target { metainfo, tag }: &Target, status: Option<TorrentStatus>) -> Self {
         let info = &metainfo.info;
+        let (directories, access): (Vec<_>, Vec<_>) = info.access.iter().partition(|access| access.is_directory);
+        let kept: HashMap<_, _> = access.into_iter().map(|access| (access.path.as_ref(), access)).collect();
+        let kept = |file: &File| Kept::new(kept.get(&Some(&file.path).filter(|_| !info.is_single_file)).copied());
         let link = || Magnet {
             info_hash: metainfo.info_hash(),
             name: Some(info.name.clone()),
@@ -110,18 +136,34 @@ impl Inspected {
             web_seeds: metainfo.web_seeds.clone(),
             tag: tag.clone(),
             status,
-            files: info.stored_files().map(Listed::new).collect(),
+            files: info.stored_files().map(|file| Listed::new(file, kept(file))).collect(),
+            directories: directories.into_iter().map(Directory::new).collect(),
         }
     }
 }
 
 impl Listed {
-    fn new(file: &File) -> Self {
+    fn new(file: &File, kept: Kept) -> Self {
         let (kind, target) = match &file.kind {
             FileKind::Executable => ("executable", None),
             FileKind::Symlink(target) => ("symlink", Some(target.to_string())),
             FileKind::Plain | FileKind::Padding => ("file", None),
         };
-        Self { path: file.path.to_string(), length: file.length, kind, target }
+        Self { path: file.path.to_string(), length: file.length, kind, target, kept }
+    }
+}
+
+impl Directory {
+    fn new(access: &Access) -> Self {
+        let path = access.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        Self { path, kept: Kept::new(Some(access)) }
+    }
+}
+
+impl Kept {
+    fn new(access: Option<&Access>) -> Self {
+        let mode = access.and_then(|access| access.mode).map(|mode| format!("{mode:03o}"));
+        let owner = access.and_then(|access| access.owner).map(|owner| owner.to_string());
+        Self { mode, owner }
     }
 }

@@ -16,6 +16,7 @@ use nova_seeder::{
     deliver::{Delivery, Replace},
     place::{Place, Through, info_hash_of},
     pull::{Pulled, Request},
+    restore::restores_owners,
     source::Source,
 };
 use tokio_util::sync::CancellationToken;
@@ -129,6 +130,9 @@ impl Pull {
         let pulled = self.within(context, &request, through, &observer).await?;
         let outcome = Outcome::new(source, &pulled, matches!(through, Through::Agent(_)), started.elapsed());
         context.report(&outcome, outcome.text(started.elapsed()))?;
+        if !restores_owners() && pulled.metainfo.info.access.iter().any(|access| access.owner.is_some()) {
+            context.say("it was pushed with its owners, and is yours: only root gives files to others");
+        }
         Ok(Exit::Done)
     }
 

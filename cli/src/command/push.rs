@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use nova_protocol::{PieceLength, Reference, Tag, api::TorrentStatus};
 use nova_seeder::{
-    create::{self, Align},
+    create::{self, Align, Preserve},
     push::{self, Progress, Pushed, Request},
 };
 use serde::Serialize;
@@ -33,7 +33,8 @@ Examples:
   nova-cli push ./model models/demo:v1            push a directory
   nova-cli push disk.img                          as disk.img:latest
   nova-cli push --file=disk.img --tag=2026-07-01  as disk.img:2026-07-01
-  nova-cli push ./model models/demo --expect 3    only if the tag is at version 3 now")]
+  nova-cli push ./model models/demo --expect 3    only if the tag is at version 3 now
+  nova-cli push /srv/app app --preserve mode,ownership")]
 pub struct Push {
     /// The file or directory.
     #[arg(value_name = "PATH", required_unless_present = "file")]
@@ -56,6 +57,9 @@ pub struct Push {
     /// Which files start on the border of a piece, so that other versions of the tree have the same pieces.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     align: Align,
+    /// Keep these too, and empty directories; changes the info hash. Owners are given where root pulls.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    preserve: Vec<Preserve>,
     /// The name that a download takes [default: the name of the path].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -114,6 +118,7 @@ impl Push {
                 piece_length: self.piece_length,
                 private: !self.public,
                 align: self.align,
+                preserve: self.preserve,
                 threads: None,
             },
             expected_version: self.expect,

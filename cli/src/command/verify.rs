@@ -18,6 +18,8 @@ const NAMED: usize = 50;
 
 /// Check content on disk against what was pushed: every byte, executable bits and symlinks.
 ///
+/// Mode bits, owners (by root) and directories too, if they were pushed.
+///
 /// Damaged files are named. Files that the torrent does not mention are not looked at.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -60,7 +62,7 @@ impl Verify {
         let (info, stop, progress) = (metainfo.info.clone(), context.stop().clone(), context.progress.clone());
         let root = path.clone();
         let show = move |done, total| progress.show("verifying", Step { done, total, detail: String::new() });
-        let check = move || verify::verify(&info, &root, Check::BytesAndKinds, show, &stop);
+        let check = move || verify::verify(&info, &root, Check::Everything, show, &stop);
         let report = tokio::task::spawn_blocking(check).await.context("verifying broke off")??;
         let outcome = Outcome {
             ok: report.ok(),
@@ -94,7 +96,10 @@ impl Outcome {
         if damaged.len() > NAMED {
             lines.push(format!("and {} more (--json names all)", damaged.len() - NAMED));
         }
-        lines.push(format!("{path}: {} of {files} damaged, {good_pieces} of {pieces} pieces verify", damaged.len()));
+        lines.push(format!(
+            "{path}: {} in {files}, {good_pieces} of {pieces} pieces verify",
+            units::count(damaged.len() as u64, "fault")
+        ));
         lines.join("\n")
     }
 }

@@ -4,16 +4,29 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
+    thread,
 };
 
 use nova_protocol::{
     FilePath, PieceLength,
     metainfo::{File, FileKind, Info},
 };
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
-use crate::create::{CreateError, Created, Options, create};
+use crate::create::{CreateError, Created, Options, Preserve, create};
+
+/// Does something as one to whom the mode bits of files apply, as they do not to root.
+pub(crate) fn as_anybody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let without = || {
+        let mut own = capabilities(None).unwrap();
+        own.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+        set_capabilities(None, own).unwrap();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(without).join().unwrap())
+}
 
 /// Writes files, and their directories, below `root`.
 pub(crate) fn write(root: &Path, files: &[(&str, &[u8])]) {
@@ -45,7 +58,16 @@ pub(crate) fn created(path: &Path) -> Created {
 }
 
 pub(crate) fn try_create(path: &Path) -> Result<Created, CreateError> {
-    let options = Options { piece_length: Some(PieceLength::chosen(64 << 10).unwrap()), ..Options::default() };
+    create_as(path, Options::default())
+}
+
+/// The same with mode bits and owners.
+pub(crate) fn preserved(path: &Path) -> Created {
+    create_as(path, Options { preserve: vec![Preserve::Mode, Preserve::Ownership], ..Options::default() }).unwrap()
+}
+
+fn create_as(path: &Path, options: Options) -> Result<Created, CreateError> {
+    let options = Options { piece_length: Some(PieceLength::chosen(64 << 10).unwrap()), ..options };
     create(path, &options, |_, _| {}, &CancellationToken::new())
 }
 
@@ -67,6 +89,7 @@ pub(crate) fn info(files: &[(&str, u64, FileKind)]) -> Info {
         is_single_file: false,
         files,
         length,
+        access: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use nova_protocol::InfoHash;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::content::fixture::{created, set_mode, try_create, write, write_mixed};
+use crate::content::fixture::{created, preserved, set_mode, try_create, write, write_mixed};
 
 fn sha1(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().to_vec()
@@ -264,4 +264,20 @@ fn a_name_may_be_chosen() {
     assert_eq!((made.info.name.as_str(), made.info.private), ("other", true));
     assert!(matches!(named("a/b"), Err(CreateError::Path { .. })));
     assert!(matches!(try_create(Path::new("/")), Err(CreateError::NoName(_))));
+}
+
+#[test]
+fn mode_bits_are_part_of_a_torrent_only_when_they_are_preserved() {
+    let dir = tempdir().unwrap();
+    let tree = write_mixed(dir.path());
+    fs::create_dir(tree.join("none")).unwrap();
+    let (plain, kept) = (created(&tree).metainfo, preserved(&tree).metainfo);
+    set_mode(&tree.join("b"), 0o2640);
+    assert_eq!(created(&tree).metainfo.info_hash(), plain.info_hash());
+    let other = preserved(&tree).metainfo;
+    assert_ne!(other.info_hash(), kept.info_hash());
+    assert_eq!((&other.info.files, &other.info.pieces), (&plain.info.files, &plain.info.pieces));
+    let named = |path: &str| other.info.access.iter().find(|access| access.path == FilePath::parse(path).ok()).unwrap();
+    assert_eq!((named("b").mode, named("a/link").mode), (Some(0o640), None));
+    assert!(named("none").is_directory && named("").is_directory && !named("bin/run").is_directory);
 }

@@ -12,11 +12,11 @@ use std::{
 
 use nova_protocol::{
     FilePath, FilePathError,
-    metainfo::{BuildError, File, FileKind, Info},
+    metainfo::{Access, BuildError, File, FileKind, Info},
 };
 use walkdir::WalkDir;
 
-use super::CreateError;
+use super::{CreateError, Preserve, preserve};
 use crate::content::symlink;
 
 pub(super) struct Walked {
@@ -26,6 +26,8 @@ pub(super) struct Walked {
     /// One for each file.
     pub stamps: Vec<Stamp>,
     pub length: u64,
+    /// Sorted by path.
+    pub access: Vec<Access>,
 }
 
 /// What changes when a file is written to: length, and time of the last write in seconds and nanoseconds.
@@ -39,18 +41,23 @@ impl Stamp {
 }
 
 /// Walks `root`, a file or a directory; a file is called `name`.
-pub(super) fn walk(root: &Path, name: &FilePath) -> Result<Walked, CreateError> {
+pub(super) fn walk(root: &Path, name: &FilePath, preserve: &[Preserve]) -> Result<Walked, CreateError> {
     let metadata = fs::symlink_metadata(root).map_err(|source| read_error(root, source))?;
     let is_single_file = !metadata.is_dir();
-    let mut found =
-        if is_single_file { vec![(file(root, name.clone(), &metadata)?, Stamp::of(&metadata))] } else { below(root)? };
+    let mut access = Vec::from_iter(preserve::access(None, &metadata, preserve));
+    let mut found = if is_single_file {
+        vec![(file(root, name.clone(), &metadata)?, Stamp::of(&metadata))]
+    } else {
+        below(root, preserve, &mut access)?
+    };
+    access.sort_unstable_by(|one, other| one.path.cmp(&other.path));
     if found.is_empty() {
         return Err(CreateError::NoFiles(root.to_path_buf()));
     }
     found.sort_unstable_by(|(one, _), (other, _)| one.path.cmp(&other.path));
     let (files, stamps) = found.into_iter().unzip();
     let (files, length) = place(files)?;
-    Ok(Walked { is_single_file, files, stamps, length })
+    Ok(Walked { is_single_file, files, stamps, length, access })
 }
 
 /// Sets the offsets of files that follow each other, and says how long they are in all.
@@ -77,17 +84,21 @@ pub(super) fn refuse_changes(info: &Info, root: &Path, stamps: &[Stamp]) -> Resu
     Ok(())
 }
 
-fn below(root: &Path) -> Result<Vec<(File, Stamp)>, CreateError> {
+fn below(root: &Path, preserve: &[Preserve], access: &mut Vec<Access>) -> Result<Vec<(File, Stamp)>, CreateError> {
     let mut found = Vec::new();
     for entry in WalkDir::new(root).min_depth(1) {
         let entry = entry.map_err(|error| walk_error(root, error))?;
-        if entry.file_type().is_dir() {
+        if entry.file_type().is_dir() && preserve.is_empty() {
             continue;
         }
         let path = entry.path();
         let metadata = entry.metadata().map_err(|error| walk_error(root, error))?;
         let segments = path.strip_prefix(root).expect("below the root").iter().map(OsStrExt::as_bytes);
         let inside = FilePath::new(segments).map_err(|source| path_error(path, source))?;
+        access.extend(preserve::access(Some(inside.clone()), &metadata, preserve));
+        if metadata.is_dir() {
+            continue;
+        }
         let mut file = file(path, inside, &metadata)?;
         if metadata.is_symlink() {
             file.kind = FileKind::Symlink(target(path, &file.path)?);

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     claim::claim,
     content::{Cancelled, Content, open_file, symlink},
+    restore::{self, remove_tree, restore},
     verify::{Check, verify},
 };
 
@@ -79,12 +80,18 @@ impl<'a> Stage<'a> {
             Mode::Keep(_) => self.check(&progress, cancel)?,
         }
         self.link_symlinks()?;
+        restore(info, &self.root()).map_err(|(path, source)| self.failed(&path, source))?;
         progress(info.length, info.length);
         Ok(())
     }
 
     /// What `auto` stands for here.
     fn resolve(&self, mode: Mode) -> Result<Mode, DeliverError> {
+        if mode == Mode::Keep(Delivery::HardLink) && !self.content.info().access.is_empty() {
+            let reason = "it was pushed with mode bits or owners, which a hard link would give to the agent's own file: \
+                          use --delivery=reflink or --delivery=copy";
+            return Err(self.unshared(Delivery::HardLink, self.content.root(), reason.to_owned()));
+        }
         if mode != Mode::Keep(Delivery::Auto) {
             return Ok(mode);
         }
@@ -142,7 +149,8 @@ impl<'a> Stage<'a> {
 
     /// Makes every file and directory durable.
     pub fn sync(&self) -> Result<(), DeliverError> {
-        if self.content.info().files.len() >= MANY_FILES {
+        // What is closed to its owner cannot be opened for a sync of its own.
+        if self.content.info().files.len() >= MANY_FILES || !self.content.info().access.is_empty() {
             return syncfs(&self.handle).map_err(|error| self.failed(&self.root(), error.into()));
         }
         for entry in WalkDir::new(self.root()).contents_first(true) {
@@ -158,8 +166,17 @@ impl<'a> Stage<'a> {
     /// Renames the content to `path`; what has that name, when something has, is gone in the same moment where the
     /// file system can do that.
     pub fn put(&self, path: &Path, replaces: bool) -> io::Result<()> {
-        if !replaces {
-            return fs::rename(self.root(), path);
+        if replaces {
+            self.put_for_old(path)?;
+        } else {
+            fs::rename(self.root(), path)?;
+        }
+        restore::close(self.content.info(), path)
+    }
+
+    fn put_for_old(&self, path: &Path) -> io::Result<()> {
+        if fs::symlink_metadata(path)?.is_dir() {
+            restore::open(path)?;
         }
         match renameat_with(CWD, self.root(), CWD, path, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.put_after_old(path),
@@ -197,12 +214,7 @@ impl<'a> Stage<'a> {
         }
         let path = self.content.path_of(index);
         let source = open_source(&path, file.length)?;
-        let unshared = |delivery: Delivery, error: io::Error| DeliverError::Share {
-            delivery,
-            file: path.clone(),
-            directory: self.directory.to_path_buf(),
-            reason: share::reason(delivery, &error),
-        };
+        let unshared = |delivery, error: io::Error| self.unshared(delivery, &path, share::reason(delivery, &error));
         match mode {
             Mode::Move if fs::hard_link(&path, &staged).is_ok() => share::set_executable(&staged, executable),
             Mode::Move => {
@@ -223,6 +235,11 @@ impl<'a> Stage<'a> {
         .map_err(failed)
     }
 
+    fn unshared(&self, delivery: Delivery, file: &Path, reason: String) -> DeliverError {
+        let (file, directory) = (file.to_path_buf(), self.directory.to_path_buf());
+        DeliverError::Share { delivery, file, directory, reason }
+    }
+
     /// Names a file by where it would have been.
     fn failed(&self, staged: &Path, source: io::Error) -> DeliverError {
         let info = self.content.info();
@@ -235,6 +252,14 @@ impl<'a> Stage<'a> {
         match source.kind() {
             io::ErrorKind::StorageFull => DeliverError::NoSpace { file, directory, needed: info.length, free: 0 },
             _ => write_error(&directory.join(file), source),
+        }
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(self.staging.path()) {
+            tracing::warn!(path = %self.staging.path().display(), %error, "cannot remove what a delivery left");
         }
     }
 }
@@ -264,7 +289,7 @@ fn sweep(directory: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
         if let Ok(Some(_claim)) = claim(&entry.path())
-            && let Err(error) = fs::remove_dir_all(entry.path())
+            && let Err(error) = remove_tree(&entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "cannot remove what an earlier delivery left");
         }

@@ -1,3 +1,4 @@
+mod preserving;
 mod sharing;
 
 use std::{

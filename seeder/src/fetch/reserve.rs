@@ -76,10 +76,9 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use nova_protocol::metainfo::FileKind;
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
     use super::*;
-    use crate::content::fixture::info;
+    use crate::content::fixture::{as_anybody, info};
 
     #[test]
     fn space_is_taken_and_lengths_stay() {
@@ -99,14 +98,10 @@ mod tests {
         fs::write(&file, "kept").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
         let info = info(&[("a", 4, FileKind::Plain)]);
-        let as_anybody = || {
-            let mut own = capabilities(None).unwrap();
-            own.effective.remove(CapabilitySet::DAC_OVERRIDE);
-            set_capabilities(None, own).unwrap();
+        as_anybody(|| {
             assert!(fs::File::options().write(true).open(&file).is_err());
             reserve(&info, home.path()).unwrap();
-        };
-        std::thread::scope(|scope| scope.spawn(as_anybody).join().unwrap());
+        });
         assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
     }

@@ -13,6 +13,7 @@ fn metainfo(name: &str) -> Arc<Metainfo> {
         pieces: vec![0; 20],
         private: true,
         kind: NewKind::Directory(vec![file("a/b/c", 3), file("d", 1)]),
+        access: Vec::new(),
     };
     Arc::new(Metainfo::from_info(&info.encode().unwrap(), &[], &[]).unwrap())
 }

@@ -26,6 +26,7 @@ impl Origin {
             pieces: vec![0; 20 * scene.pieces() as usize],
             private: true,
             kind: NewKind::File { length: scene.length, executable: false },
+            access: Vec::new(),
         };
         let metainfo = Metainfo::from_info(&info.encode().unwrap(), &[], &[]).unwrap();
         let super_seed = SuperSeed::new(&metainfo.info, 0);

@@ -2,6 +2,7 @@
 //!
 //! The raw bytes of the info dictionary are kept and hashed, never a re-encoding of what was understood of it.
 
+mod access;
 mod build;
 mod parse;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 use std::{ops::Range, sync::Arc};
 
+pub use access::{Access, Owner};
 use build::Around;
 pub use build::{BuildError, NewFile, NewInfo, NewKind};
 pub use parse::MetainfoError;
@@ -52,6 +54,8 @@ pub struct Info {
     pub files: Vec<File>,
     /// Bytes of all files together, padding included.
     pub length: u64,
+    /// Mode bits and owners, sorted by path; empty unless they were kept.
+    pub access: Vec<Access>,
 }
 
 /// A file inside a torrent.

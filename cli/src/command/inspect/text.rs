@@ -40,6 +40,9 @@ impl Inspected {
         if let Some(status) = &self.status {
             sheet.status(status);
         }
+        if !self.directories.is_empty() {
+            sheet.line("directories", &self.directories.len().to_string());
+        }
         let shown = if all_files { self.files.len() } else { LISTED };
         sheet.line("files", &self.files.len().to_string());
         sheet.0.extend(self.files.iter().take(shown).map(Listed::line));
@@ -79,6 +82,11 @@ impl Listed {
             _ => "-",
         };
         let target = self.target.as_ref().map(|target| format!(" -> {target}")).unwrap_or_default();
-        format!("  {mark} {:>11}  {}{target}", units::bytes(self.length), self.path)
+        let kept = match (&self.kept.mode, &self.kept.owner) {
+            (None, None) => String::new(),
+            (mode, None) => format!(" {:3}", mode.as_deref().unwrap_or_default()),
+            (mode, Some(owner)) => format!(" {:3} {owner:11}", mode.as_deref().unwrap_or_default()),
+        };
+        format!("  {mark}{kept} {:>11}  {}{target}", units::bytes(self.length), self.path)
     }
 }

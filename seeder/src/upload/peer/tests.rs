@@ -20,6 +20,7 @@ fn metainfo_of(pieces: u32, private: bool) -> Metainfo {
         pieces: vec![0; 20 * pieces as usize],
         private,
         kind: NewKind::File { length, executable: false },
+        access: Vec::new(),
     };
     Metainfo::from_info(&info.encode().unwrap(), &[], &[]).unwrap()
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_bytes::Bytes;
 
-use super::FileKind;
+use super::{Access, FileKind, access::AccessDictionary};
 use crate::{FilePath, InfoHash, PieceLength};
 
 /// Content about to become an info dictionary, hashed already.
@@ -19,6 +19,8 @@ pub struct NewInfo {
     pub private: bool,
     /// What the name names.
     pub kind: NewKind,
+    /// Mode bits and owners, sorted by path; empty when they are not kept.
+    pub access: Vec<Access>,
 }
 
 /// What the content is.
@@ -59,6 +61,8 @@ pub enum BuildError {
 
 #[derive(Serialize)]
 struct InfoDictionary<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    access: Vec<AccessDictionary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attr: Option<&'a Bytes>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +115,7 @@ impl NewInfo {
             }
         };
         Ok(encode(&InfoDictionary {
+            access: self.access.iter().map(AccessDictionary::from).collect(),
             attr,
             files,
             length,

@@ -5,7 +5,10 @@ use std::{ops::Range, sync::Arc};
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 
-use super::{File, FileKind, Info, LIMITS, Metainfo};
+use super::{
+    File, FileKind, Info, LIMITS, Metainfo,
+    access::{self, AccessDictionary},
+};
 use crate::{FilePath, FilePathError, InfoHash, PieceLength, PieceLengthError, bencode};
 
 /// Torrents that one may be similar to.
@@ -50,6 +53,9 @@ pub enum MetainfoError {
     /// A symlink with content.
     #[error("symlink {0} has a length")]
     SymlinkLength(FilePath),
+    /// An entry of `access`, and what is wrong with it.
+    #[error("access {0} {1}")]
+    Access(usize, &'static str),
     /// The piece length is out of range.
     #[error(transparent)]
     PieceLength(#[from] PieceLengthError),
@@ -65,6 +71,7 @@ pub enum MetainfoError {
 
 #[derive(Deserialize)]
 struct InfoDictionary {
+    access: Option<Vec<AccessDictionary>>,
     name: ByteBuf,
     #[serde(rename = "piece length")]
     piece_length: i64,
@@ -158,8 +165,9 @@ fn info(bytes: &[u8]) -> Result<Info, MetainfoError> {
     if pieces.len() as u64 != expected {
         return Err(MetainfoError::Pieces { found: pieces.len(), expected });
     }
+    let access = access::read(dictionary.access.unwrap_or_default(), &files, is_single_file)?;
     let private = dictionary.private == 1;
-    Ok(Info { name: name.to_string(), piece_length, pieces, private, is_single_file, files, length })
+    Ok(Info { name: name.to_string(), piece_length, pieces, private, is_single_file, files, length, access })
 }
 
 fn files(listed: Vec<FileDictionary>) -> Result<(Vec<File>, u64), MetainfoError> {

@@ -10,7 +10,8 @@ fn file(text: &str, length: u64) -> NewFile {
 
 fn built(kind: NewKind, pieces: usize) -> Metainfo {
     let piece_length = PieceLength::chosen(1 << 16).unwrap();
-    let info = NewInfo { name: path("demo"), piece_length, pieces: vec![7; pieces * 20], private: true, kind };
+    let pieces = vec![7; pieces * 20];
+    let info = NewInfo { name: path("demo"), piece_length, pieces, private: true, kind, access: Vec::new() };
     Metainfo::from_info(&info.encode().unwrap(), &[], &[]).unwrap()
 }
 
