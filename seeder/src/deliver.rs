@@ -37,6 +37,8 @@ pub struct Options {
     pub mode: Mode,
     /// Whether nobody has written to the source since all of it verified. What stays is hashed on the way otherwise.
     pub is_intact: bool,
+    /// Whether the disk has all of it before it gets its name. Without it a power cut may leave zeros under that name.
+    pub is_durable: bool,
 }
 
 /// What makes way for content that gets its name.
@@ -112,7 +114,7 @@ pub fn deliver(
     let content = Content::new(info, source);
     let stage = Stage::new(&content, directory)?;
     let filled = stage.fill(options, progress, cancel);
-    if let Err(mut error) = filled.and_then(|()| stage.sync()) {
+    if let Err(mut error) = filled.and_then(|()| if options.is_durable { stage.sync() } else { Ok(()) }) {
         // What was written of it is free again before the free bytes are counted.
         drop(stage);
         if let DeliverError::NoSpace { free, .. } = &mut error {
@@ -124,7 +126,9 @@ pub fn deliver(
         return Err(Cancelled.into());
     }
     stage.put(&path, existing.is_some()).map_err(|source| write_error(&path, source))?;
-    sync_directory(directory).map_err(|source| write_error(directory, source))?;
+    if options.is_durable {
+        sync_directory(directory).map_err(|source| write_error(directory, source))?;
+    }
     if options.mode == Mode::Move {
         remove(content.root()).map_err(|source| write_error(content.root(), source))?;
     }

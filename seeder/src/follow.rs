@@ -216,6 +216,7 @@ where
                 directory: PathBuf::new(),
                 replace,
                 delivery: follow.delivery,
+                is_durable: true,
                 reuse: Vec::new(),
                 listen: follow.listen,
                 stall_after: STALL_AFTER,

@@ -44,6 +44,8 @@ pub struct Request {
     pub replace: Replace,
     /// How it gets there from an agent's store.
     pub delivery: Delivery,
+    /// Whether the disk has all of it before the pull is done.
+    pub is_durable: bool,
     /// Files and directories, absolute, that may have parts of it; what is in its place is one of them by itself.
     pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers; port 0 takes a free one.
@@ -323,13 +325,13 @@ async fn deliver(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<deliver::Delivered, PullError> {
-    let options = deliver::Options { replace: request.replace.clone(), mode, is_intact: false };
+    let (replace, is_durable) = (request.replace.clone(), request.is_durable);
     let (metainfo, source, directory, stop) =
         (metainfo.clone(), source.to_path_buf(), request.directory.clone(), stop.clone());
     let deliver = move || {
         let progress = |done, total| observe(Progress::Delivering { done, total });
         let is_intact = mode != Mode::Move && store::is_intact(&metainfo, &source);
-        let options = deliver::Options { is_intact, ..options };
+        let options = deliver::Options { replace, mode, is_intact, is_durable };
         deliver::deliver(&metainfo.info, &source, &directory, &options, progress, &stop)
     };
     blocking(deliver).await.map_err(|error| refusal(error, request))

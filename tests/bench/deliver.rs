@@ -1,5 +1,5 @@
 //! Puts content that is on this host already in a directory: with `cp`, with `cp` and `sync`, and with `nova-cli pull`
-//! through an agent that has it, in turns, and prints how long each takes.
+//! through an agent that has it, with `--no-sync` and without, in turns, and prints how long each takes.
 
 mod content;
 mod measure;
@@ -43,7 +43,11 @@ fn main() -> Result<()> {
     let out = stack.path("out");
     let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
     let delivery = format!("--delivery={}", arguments.delivery);
-    let mut times: [Vec<f64>; 3] = Default::default();
+    let pull = |options: &[&str]| {
+        let pull = [&["pull", "bench:v1", "--quiet", &port, &delivery], options, &["--download-dir"]].concat();
+        run(stack.cli().command(stack.home.path(), pull).arg(&out))
+    };
+    let mut times: [Vec<f64>; 4] = Default::default();
     // The first round pays for memory that the machine has not touched yet, and is not counted.
     for round in 0..=arguments.runs {
         let copied = out.join("content");
@@ -53,10 +57,8 @@ fn main() -> Result<()> {
                 run(Command::new("cp").arg(&cached).arg(&out))?;
                 run(Command::new("sync").arg(&copied).arg(&out))
             })?,
-            timed(&out, || {
-                let pull = ["pull", "bench:v1", "--quiet", &port, &delivery, "--download-dir"];
-                run(stack.cli().command(stack.home.path(), pull).arg(&out))
-            })?,
+            timed(&out, || pull(&["--no-sync"]))?,
+            timed(&out, || pull(&[]))?,
         ];
         if round > 0 {
             times.iter_mut().zip(seconds).for_each(|(times, seconds)| times.push(seconds));
@@ -87,12 +89,13 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn print_table(arguments: &Arguments, times: &[Vec<f64>; 3]) {
+fn print_table(arguments: &Arguments, times: &[Vec<f64>; 4]) {
     println!("{} MiB, --delivery={}, {} runs of each in turns", arguments.size, arguments.delivery, arguments.runs);
-    println!("| | median s | nova-cli / this, median of rounds |");
-    println!("|---|---|---|");
-    for (name, theirs) in ["`cp`", "`cp`, then `sync`", "`nova-cli pull`"].iter().zip(times) {
-        let ratio = median(times[2].iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
-        println!("| {name} | {:.2} | {ratio:.2} |", median(theirs.iter().copied()));
+    println!("| | median s | by that of `cp`, median of rounds | by that of `cp`, then `sync` |");
+    println!("|---|---|---|---|");
+    let names = ["`cp`", "`cp`, then `sync`", "`nova-cli pull --no-sync`", "`nova-cli pull`"];
+    for (name, own) in names.iter().zip(times) {
+        let by = |theirs: &[f64]| median(own.iter().zip(theirs).map(|(own, theirs)| own / theirs));
+        println!("| {name} | {:.2} | {:.2} | {:.2} |", median(own.iter().copied()), by(&times[0]), by(&times[1]));
     }
 }

@@ -50,6 +50,7 @@ The command of --exec runs in sh, at the start and after each move, with NOVA_RE
 and NOVA_PATH in its environment. When it fails, that is said, and the watch goes on.
 --delivery hardlink makes files read-only. Their owner and root can still write to them, and so into the agent's store:
 its next delivery notices, and it fetches them again.")]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub struct Pull {
     /// NAME:TAG, an info hash, a magnet link, or the path or URL of a .torrent file.
     #[arg(value_name = "SOURCE", required_unless_present = "tag")]
@@ -73,6 +74,9 @@ pub struct Pull {
     /// How it gets there from the agent, which keeps it.
     #[arg(long, value_name = "HOW", default_value = "auto")]
     delivery: Delivery,
+    /// Do not wait for the disk, as `cp` does not: a power cut soon after may leave zeros where bytes should be.
+    #[arg(long, conflicts_with = "watch")]
+    no_sync: bool,
     /// Stay: pull again whenever the tag moves, until Ctrl-C.
     #[arg(long, conflicts_with = "timeout")]
     watch: bool,
@@ -121,6 +125,7 @@ impl Pull {
             directory: context.env.path(&self.download_dir),
             replace: if self.replace { Replace::Anything } else { Replace::Nothing },
             delivery: self.delivery,
+            is_durable: !self.no_sync,
             reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
             listen: self.listen.unwrap_or(context.config.listen),
             stall_after: Duration::from_secs(context.config.stall_timeout.get().into()),

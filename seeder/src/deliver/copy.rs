@@ -54,12 +54,13 @@ struct Writer<'a> {
 pub(super) fn copy(
     content: &Content<&Info>,
     root: &Path,
+    is_durable: bool,
     progress: impl Fn(u64, u64) + Sync,
     cancel: &CancellationToken,
 ) -> Result<(), CopyError> {
     let info = content.info();
     let damaged = AtomicUsize::new(0);
-    while_written_back(|begin_writeback, failed| {
+    while_written_back(is_durable, |begin_writeback, failed| {
         let (target, open, written) = (Content::new(info, root), OpenFiles::default(), AtomicU64::new(0));
         let writer = Writer { content, target, open, written, begin_writeback, failed };
         let write = |offset, bytes: &[u8]| writer.write(offset, bytes);
@@ -81,13 +82,14 @@ pub(super) fn copy(
 pub(super) fn copy_intact(
     content: &Content<&Info>,
     root: &Path,
+    is_durable: bool,
     progress: impl Fn(u64, u64) + Sync,
     cancel: &CancellationToken,
 ) -> Result<(), CopyError> {
     let info = content.info();
     let steps = u32::try_from(info.length.div_ceil(STEP)).expect("lengths are bounded by those of pieces");
     let (target, copied) = (Content::writable(info, root), AtomicU64::new(0));
-    while_written_back(|begin_writeback, failed| {
+    while_written_back(is_durable, |begin_writeback, failed| {
         each_piece(steps, None, cancel, |step, _| {
             let start = u64::from(step) * STEP;
             let length = STEP.min(info.length - start);
@@ -107,14 +109,15 @@ pub(super) fn copy_intact(
 }
 
 /// Does some work that writes, while the disk begins with what it is told of. The work owns its end of the channel, which
-/// ends with it.
+/// ends with it. What need not be durable is left to the system.
 fn while_written_back(
+    is_durable: bool,
     work: impl FnOnce(SyncSender<(usize, Arc<File>)>, &Mutex<Option<CopyError>>) -> Result<(), Cancelled>,
 ) -> Result<(), CopyError> {
     let failed = Mutex::new(None);
     let (begin_writeback, due) = sync_channel(1);
     let ended = thread::scope(|scope| {
-        scope.spawn(|| write_back(due, &failed));
+        scope.spawn(|| if is_durable { write_back(due, &failed) } else { drop(due) });
         work(begin_writeback, &failed)
     });
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {

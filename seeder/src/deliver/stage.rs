@@ -75,7 +75,7 @@ impl<'a> Stage<'a> {
         }
         match mode {
             Mode::Move => {}
-            Mode::Keep(Delivery::Copy) => self.copy(options.is_intact, &progress, cancel)?,
+            Mode::Keep(Delivery::Copy) => self.copy(options, &progress, cancel)?,
             Mode::Keep(_) if options.is_intact => {}
             Mode::Keep(_) => self.check(&progress, cancel)?,
         }
@@ -106,14 +106,14 @@ impl<'a> Stage<'a> {
 
     fn copy(
         &self,
-        is_intact: bool,
+        options: &Options,
         progress: &(impl Fn(u64, u64) + Sync),
         cancel: &CancellationToken,
     ) -> Result<(), DeliverError> {
-        let copied = if is_intact {
-            copy_intact(self.content, &self.root(), progress, cancel)
+        let copied = if options.is_intact {
+            copy_intact(self.content, &self.root(), options.is_durable, progress, cancel)
         } else {
-            copy(self.content, &self.root(), progress, cancel)
+            copy(self.content, &self.root(), options.is_durable, progress, cancel)
         };
         copied.map_err(|error| match error {
             CopyError::Cancelled => Cancelled.into(),

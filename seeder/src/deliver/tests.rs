@@ -14,9 +14,11 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
 
-const COPY: &Options = &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy), is_intact: false };
-const REPLACE: &Options = &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy), is_intact: false };
-const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move, is_intact: false };
+const COPY: &Options =
+    &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy), is_intact: false, is_durable: true };
+const REPLACE: &Options =
+    &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy), is_intact: false, is_durable: true };
+const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move, is_intact: false, is_durable: true };
 
 /// The hash of `abc`, nine zeros and `de`.
 const PADDED: [u8; 20] = [
@@ -92,6 +94,17 @@ fn a_delivered_tree_is_the_same_tree() {
     let delivered = setup.deliver(COPY).unwrap();
     assert_eq!(delivered, Delivered { path: setup.target(), was_there: false });
     setup.assert_delivered();
+}
+
+#[test]
+fn what_need_not_be_durable_is_the_same_and_replaces_whole() {
+    for is_intact in [false, true] {
+        let setup = Setup::new();
+        let options = Options { is_intact, is_durable: false, ..REPLACE.clone() };
+        write(&setup.target(), &[("old", b"old")]);
+        setup.deliver(&options).unwrap();
+        setup.assert_delivered();
+    }
 }
 
 #[test]

@@ -95,6 +95,7 @@ impl Play<'_> {
                 directory: self.directory(index),
                 replace: Replace::Nothing,
                 delivery: Delivery::Auto,
+                is_durable: true,
                 listen: super::LOOPBACK,
             };
             let (haves, stop) = (haves.clone(), self.context.stop().clone());

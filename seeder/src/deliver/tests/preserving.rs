@@ -31,7 +31,7 @@ fn closed() -> Setup {
 }
 
 fn replace(delivery: Delivery) -> Options {
-    Options { replace: Replace::Anything, mode: Mode::Keep(delivery), is_intact: false }
+    Options { replace: Replace::Anything, mode: Mode::Keep(delivery), is_intact: false, is_durable: true }
 }
 
 #[test]

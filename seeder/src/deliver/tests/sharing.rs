@@ -3,7 +3,7 @@
 use super::*;
 
 fn options(delivery: Delivery) -> Options {
-    Options { replace: Replace::Nothing, mode: Mode::Keep(delivery), is_intact: false }
+    Options { replace: Replace::Nothing, mode: Mode::Keep(delivery), is_intact: false, is_durable: true }
 }
 
 /// The inode of the long file of a mixed tree.
