@@ -254,9 +254,13 @@ impl Fetcher {
 
     /// How a torrent is doing, if it was added.
     pub fn status(&self, info_hash: InfoHash) -> Option<Status> {
+        self.seen_by(info_hash, Attendance::status)
+    }
+
+    fn seen_by(&self, info_hash: InfoHash, look: fn(&Attendance) -> Status) -> Option<Status> {
         // Held for both: what leaves and comes back between them would be in neither.
         let added = self.added();
-        let attending = added.get(&info_hash).map(Attendance::status);
+        let attending = added.get(&info_hash).map(look);
         attending.or_else(|| self.torrents_limits.meanwhile(info_hash))
     }
 
@@ -267,7 +271,7 @@ impl Fetcher {
     pub async fn complete(&self, info_hash: InfoHash) -> Result<(), FetchError> {
         // librqbit's own wait never ends for a torrent that fails while it is live.
         loop {
-            let status = self.status(info_hash).ok_or(FetchError::Removed)?;
+            let status = self.seen_by(info_hash, Attendance::progress).ok_or(FetchError::Removed)?;
             match status.state {
                 State::Complete => return Ok(()),
                 State::Failed => return Err(FetchError::Failed(status.error.unwrap_or_default())),

@@ -20,7 +20,7 @@ use super::{
     introduce::List,
     nagle::Nagle,
     stall::{Pace, Scene},
-    status::{Status, status},
+    status::{Status, progress, rate, status},
     waker::Waker,
     window::RATE,
 };
@@ -66,10 +66,19 @@ impl Attendance {
 
     /// How the torrent is doing.
     pub(super) fn status(&self) -> Status {
+        self.seen_by(status)
+    }
+
+    /// The same without its peers, which cost more to look at than all else.
+    pub(super) fn progress(&self) -> Status {
+        self.seen_by(progress)
+    }
+
+    fn seen_by(&self, look: fn(&ManagedTorrent) -> Status) -> Status {
         let phase = lock(&self.phase).clone();
         let now = match phase {
             Phase::Search => Status { checked: self.account.looked(), ..Status::nothing() },
-            Phase::Session(torrent) => status(&torrent),
+            Phase::Session(torrent) => look(&torrent),
             Phase::Failed(error) => Status { state: State::Failed, error: Some(error), ..Status::nothing() },
             Phase::Empty => Status { state: State::Complete, ..Status::nothing() },
         };
@@ -182,12 +191,6 @@ async fn watch(
         (before, looked) = (now, at);
         sleep(pause).await;
     }
-}
-
-/// Bytes a second.
-pub(super) fn rate(bytes: u64, time: Duration) -> u64 {
-    let micros = time.as_micros().max(1);
-    u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -22,13 +22,19 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use nova_protocol::BLOCK_LENGTH;
 
-use super::{attendance::rate, status::Exchange, window::in_flight};
+use super::{
+    status::{Exchange, rate},
+    window::in_flight,
+};
 
 /// Rests are no shorter while several peers give, and none are taken that would be shorter while one does.
 const LEAST: Duration = Duration::from_millis(1);
@@ -41,6 +47,8 @@ const LOOKS: u64 = 8;
 #[derive(Clone, Default)]
 pub(super) struct Rests {
     torrents: Arc<Mutex<Torrents>>,
+    /// How long a rest is now, in microseconds: the thread asks far more often than it changes.
+    length: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -63,7 +71,6 @@ pub(super) struct Rest {
     id: u64,
     /// Bytes in flight on a connection.
     window: u64,
-    bounds: Bounds,
     connections: HashMap<SocketAddr, [Flow; 2]>,
     others: Flow,
 }
@@ -86,7 +93,6 @@ impl Rests {
             rests: self.clone(),
             id: torrents.last,
             window: in_flight(window),
-            bounds: Bounds::default(),
             connections: HashMap::new(),
             others: Flow::default(),
         }
@@ -94,11 +100,17 @@ impl Rests {
 
     /// How long a rest is now.
     pub(super) fn length(&self) -> Duration {
-        let torrents = self.torrents();
+        Duration::from_micros(self.length.load(Relaxed))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<u64, Bounds>)) {
+        let mut torrents = self.torrents();
+        change(&mut torrents.bounds);
         let bounds = || torrents.bounds.values();
         let least = bounds().map(|bounds| bounds.least).max().unwrap_or_default();
         let most = bounds().filter_map(|bounds| bounds.most).min().unwrap_or_default();
-        least.max(if most < LEAST { Duration::ZERO } else { most })
+        let length = least.max(if most < LEAST { Duration::ZERO } else { most });
+        self.length.store(u64::try_from(length.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     fn torrents(&self) -> MutexGuard<'_, Torrents> {
@@ -124,16 +136,20 @@ impl Rest {
         }
         let least = if peers > 1 { LEAST } else { Duration::ZERO };
         // Longer only step by step: a download that has just begun is slow for another reason.
-        let step = self.bounds.most.unwrap_or_default().max(LEAST) * 5 / 4;
-        let most = (most < Duration::MAX).then(|| most.min(MOST).min(step));
-        self.bounds = Bounds { least, most };
-        self.rests.torrents().bounds.insert(self.id, self.bounds);
+        self.rests.change(|all| {
+            let bounds = all.entry(self.id).or_default();
+            let step = bounds.most.unwrap_or_default().max(LEAST) * 5 / 4;
+            let most = (most < Duration::MAX).then(|| most.min(MOST).min(step));
+            *bounds = Bounds { least, most };
+        });
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        self.rests.torrents().bounds.remove(&self.id);
+        self.rests.change(|all| {
+            all.remove(&self.id);
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a torrent in a session is doing.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use librqbit::{ManagedTorrent, ManagedTorrentState, TorrentStatsState, http_api_types::PeerStatsFilter};
 use nova_protocol::{
@@ -123,6 +123,13 @@ impl Status {
 }
 
 pub(super) fn status(torrent: &ManagedTorrent) -> Status {
+    let mut status = progress(torrent);
+    see_peers(torrent, &mut status);
+    status
+}
+
+/// Everything but the peers one by one.
+pub(super) fn progress(torrent: &ManagedTorrent) -> Status {
     let stats = torrent.stats();
     let state = match stats.state {
         TorrentStatsState::Error => State::Failed,
@@ -143,7 +150,6 @@ pub(super) fn status(torrent: &ManagedTorrent) -> Status {
         status.peers = live.snapshot.peer_stats.live;
         status.reused = status.have.saturating_sub(live.snapshot.downloaded_and_checked_bytes);
     }
-    see_peers(torrent, &mut status);
     status
 }
 
@@ -165,6 +171,12 @@ fn see_peers(torrent: &ManagedTorrent, status: &mut Status) {
             status.exchanged.push(Exchange { addr, received, sent });
         }
     }
+}
+
+/// Bytes a second.
+pub(super) fn rate(bytes: u64, time: Duration) -> u64 {
+    let micros = time.as_micros().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
 /// An error of librqbit in one line: its texts repeat themselves and may carry a backtrace.
