@@ -185,7 +185,7 @@ pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     match open(path, true) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let sealed = fs::symlink_metadata(path)?.permissions();
-            let unsealed = Permissions::from_mode(sealed.mode() | 0o200);
+            let unsealed = Permissions::from_mode(sealed.mode() | 0o600);
             fs::set_permissions(path, unsealed)?;
             let opened = open(path, true);
             fs::set_permissions(path, sealed)?;

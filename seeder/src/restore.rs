@@ -3,11 +3,15 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::fs::{PermissionsExt, lchown},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{PermissionsExt, lchown},
+    },
     path::{Path, PathBuf},
 };
 
 use nova_protocol::metainfo::{Access, Info, Owner};
+use rustix::fs::{Mode, OFlags};
 
 /// Bits without which a directory cannot be renamed by its owner.
 const OPEN: u32 = 0o700;
@@ -34,20 +38,36 @@ pub(crate) fn restore(info: &Info, root: &Path) -> Result<(), (PathBuf, io::Erro
     Ok(())
 }
 
-/// Gives the directory of the content at `root` its own mode bits.
-pub(crate) fn close(info: &Info, root: &Path) -> io::Result<()> {
+/// Gives the directory of the content its own mode bits.
+pub(crate) fn close(info: &Info, root: &Directory) -> io::Result<()> {
     match info.access.first() {
         Some(Access { path: None, is_directory: true, mode: Some(mode), .. }) if mode & OPEN != OPEN => {
-            fs::set_permissions(root, Permissions::from_mode(*mode))
+            root.set_mode(*mode)
         }
         _ => Ok(()),
     }
 }
 
-/// Lets the owner of a directory rename it, and remove what is in it.
-pub(crate) fn open(directory: &Path) -> io::Result<()> {
-    let mode = fs::symlink_metadata(directory)?.permissions().mode();
-    if mode & OPEN == OPEN { Ok(()) } else { fs::set_permissions(directory, Permissions::from_mode(mode | OPEN)) }
+/// A directory wherever it is renamed to, and never what others put in its place.
+pub(crate) struct Directory(OwnedFd);
+
+impl Directory {
+    /// The directory that has this path now, which need not be open to its owner.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// Lets its owner rename it, and remove what is in it.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        let mode = rustix::fs::fstat(&self.0)?.st_mode & 0o7777;
+        if mode & OPEN == OPEN { Ok(()) } else { self.set_mode(mode | OPEN) }
+    }
+
+    /// By way of `/proc`, since what is open as a path alone has no mode to set.
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(format!("/proc/self/fd/{}", self.0.as_raw_fd()), Permissions::from_mode(mode))
+    }
 }
 
 /// Removes a tree, directories that are closed to their owner too.
@@ -58,7 +78,7 @@ pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
     }
     let mut directories = vec![root.to_path_buf()];
     while let Some(directory) = directories.pop() {
-        open(&directory)?;
+        Directory::at(&directory)?.open()?;
         for entry in fs::read_dir(&directory)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {

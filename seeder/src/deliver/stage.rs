@@ -24,7 +24,7 @@ use super::{
 use crate::{
     claim::claim,
     content::{Cancelled, Content, open_file, symlink},
-    restore::{self, remove_tree, restore},
+    restore::{Directory, close, remove_tree, restore},
     verify::{Check, verify},
 };
 
@@ -166,17 +166,19 @@ impl<'a> Stage<'a> {
     /// Renames the content to `path`; what has that name, when something has, is gone in the same moment where the
     /// file system can do that.
     pub fn put(&self, path: &Path, replaces: bool) -> io::Result<()> {
+        let root = Directory::at(&self.root()).ok();
         if replaces {
             self.put_for_old(path)?;
         } else {
             fs::rename(self.root(), path)?;
         }
-        restore::close(self.content.info(), path)
+        root.map_or(Ok(()), |root| close(self.content.info(), &root))
     }
 
     fn put_for_old(&self, path: &Path) -> io::Result<()> {
-        if fs::symlink_metadata(path)?.is_dir() {
-            restore::open(path)?;
+        if let Ok(old) = Directory::at(path) {
+            // If that is not for this process to do, it is for the rename to say so.
+            let _ = old.open();
         }
         match renameat_with(CWD, self.root(), CWD, path, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.put_after_old(path),
