@@ -39,6 +39,13 @@ pub struct Create {
     /// A URL that serves the content over HTTP; more than once for more of them.
     #[arg(long, value_name = "URL", value_parser = url)]
     web_seed: Vec<String>,
+    #[command(flatten)]
+    making: Making,
+}
+
+// How to make a torrent, for every command that does. Not as a doc: clap would show it for the command's own text.
+#[derive(Debug, Args)]
+pub struct Making {
     /// Let peers find each other without the tracker too, and make a magnet link possible.
     #[arg(long)]
     public: bool,
@@ -53,11 +60,25 @@ pub struct Create {
     preserve: Vec<Preserve>,
     /// The name that a download takes [default: the name of the path].
     #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    pub name: Option<String>,
+}
+
+impl Making {
+    /// How to make the torrent.
+    pub fn options(&self) -> Options {
+        Options {
+            name: self.name.clone(),
+            piece_length: self.piece_length,
+            private: !self.public,
+            align: self.align,
+            preserve: self.preserve.clone(),
+            threads: None,
+        }
+    }
 }
 
 /// Reads a piece length that a user chose.
-pub fn piece_length(text: &str) -> Result<PieceLength> {
+fn piece_length(text: &str) -> Result<PieceLength> {
     Ok(PieceLength::chosen(units::read_bytes(text)?)?)
 }
 
@@ -101,14 +122,7 @@ impl Create {
     }
 
     async fn metainfo(&self, context: &Context) -> Result<Metainfo> {
-        let options = Options {
-            name: self.name.clone(),
-            piece_length: self.piece_length,
-            private: !self.public,
-            align: self.align,
-            preserve: self.preserve.clone(),
-            threads: None,
-        };
+        let options = self.making.options();
         let (path, stop, progress) = (context.env.path(&self.path), context.stop().clone(), context.progress.clone());
         let show = move |done, total| progress.show("hashing", Step { done, total, detail: String::new() });
         let create = move || create::create(&path, &options, show, &stop);
@@ -121,7 +135,7 @@ impl Create {
         if let Some(output) = &self.output {
             return Ok(output.clone());
         }
-        let name = target::name_of(self.name.as_deref(), &context.env.path(&self.path))?;
+        let name = target::name_of(self.making.name.as_deref(), &context.env.path(&self.path))?;
         Ok(format!("{name}.torrent").into())
     }
 }

@@ -8,15 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use nova_protocol::{PieceLength, Reference, Tag, api::TorrentStatus};
-use nova_seeder::{
-    create::{self, Align, Preserve},
-    push::{self, Progress, Pushed, Request},
-};
+use nova_protocol::{Reference, Tag, api::TorrentStatus};
+use nova_seeder::push::{self, Progress, Pushed, Request};
 use serde::Serialize;
 
 use crate::{
-    command::create::piece_length,
+    command::create::Making,
     context::Context,
     failure::Exit,
     progress::{self, Step},
@@ -48,21 +45,8 @@ pub struct Push {
     /// The tag, when REFERENCE has none.
     #[arg(long, value_name = "TAG")]
     tag: Option<Tag>,
-    /// Let peers find each other without the tracker too, and make a magnet link possible.
-    #[arg(long)]
-    public: bool,
-    /// Bytes in a piece: a power of two, 16KiB to 64MiB [default: by size, 64KiB to 16MiB].
-    #[arg(long, value_name = "SIZE", value_parser = piece_length)]
-    piece_length: Option<PieceLength>,
-    /// Which files start on the border of a piece, so that other versions of the tree have the same pieces.
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
-    align: Align,
-    /// Keep these too, and empty directories; changes the info hash. Owners are given where root pulls.
-    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
-    preserve: Vec<Preserve>,
-    /// The name that a download takes [default: the name of the path].
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    #[command(flatten)]
+    making: Making,
     /// Move the tag only if it is at this version now; 0 if it shall not exist.
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -109,18 +93,11 @@ impl Push {
         let given = self.path.or(self.file).context("no path: expected push PATH [NAME:TAG]")?;
         // A directory as `.` has the name of where it leads.
         let path = context.env.path(&given);
-        let name = self.name.as_deref();
+        let name = self.making.name.as_deref();
         let reference = reference(self.reference.as_deref(), self.tag, || target::name_of(name, &path))?;
         Ok(Request {
             reference,
-            create: create::Options {
-                name: self.name,
-                piece_length: self.piece_length,
-                private: !self.public,
-                align: self.align,
-                preserve: self.preserve,
-                threads: None,
-            },
+            create: self.making.options(),
             expected_version: self.expect,
             pusher: context.pusher(self.pusher.as_deref()),
             listen: self.listen.unwrap_or(context.config.listen),
