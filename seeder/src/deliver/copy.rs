@@ -117,7 +117,11 @@ fn while_written_back(
     let failed = Mutex::new(None);
     let (begin_writeback, due) = sync_channel(1);
     let ended = thread::scope(|scope| {
-        scope.spawn(|| if is_durable { write_back(due, &failed) } else { drop(due) });
+        if is_durable {
+            scope.spawn(|| write_back(due, &failed));
+        } else {
+            drop(due);
+        }
         work(begin_writeback, &failed)
     });
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -31,7 +31,7 @@ use std::{
 
 use super::{
     status::{Exchange, rate},
-    window::{Window, in_flight},
+    window::{FEWEST, in_flight},
 };
 
 /// Rests are no shorter while several peers give, and none are taken that would be shorter while one does.
@@ -125,7 +125,7 @@ impl Rest {
     /// so long after it did that before.
     pub(super) fn look(&mut self, exchanged: &[Exchange], peers: u32, others: u64, elapsed: Duration) {
         // Those of another torrent may be one connection's, with as few in flight as there ever are.
-        let fewest = in_flight(Window::OneOfMany.least(0)) / PARTS;
+        let fewest = in_flight(FEWEST) / PARTS;
         let mut most = time(fewest, self.others.look(others, elapsed));
         let before = std::mem::take(&mut self.connections);
         for exchange in exchanged {

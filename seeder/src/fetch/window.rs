@@ -27,6 +27,8 @@ use tokio::{
 pub(super) const RATE: u64 = 64_000_000;
 /// How often the round trip is measured: a host that has just been told to pull is busy.
 const TRIES: usize = 3;
+/// What one of a fleet has in flight at least, by the table above.
+pub(super) const FEWEST: usize = 4;
 /// What librqbit itself has in flight.
 const MAX: usize = 128;
 /// When nobody can be asked how long a round trip is.
@@ -51,7 +53,7 @@ impl Window {
     pub(super) fn least(self, piece_length: u32) -> usize {
         match self {
             Self::Fixed(requests) => requests,
-            Self::OneOfMany => 4,
+            Self::OneOfMany => FEWEST,
             Self::OneAlone => piece_length.div_ceil(BLOCK_LENGTH).clamp(6, 16) as usize,
         }
     }

@@ -75,7 +75,7 @@ pub(super) fn read(
     if let Some(index) = read.windows(2).position(|pair| !is_sorted(pair)) {
         return Err(MetainfoError::Access(index + 1, "is out of order, or there twice"));
     }
-    if !is_single_file {
+    if !is_single_file && !read.is_empty() {
         find_directories(&mut read, files)?;
     }
     Ok(read)
