@@ -180,7 +180,8 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     open(path, false)
 }
 
-/// Opens a stored file for reading and writing, even one that a delivery by hard link has made read-only.
+/// Opens a stored file for reading and writing, even one that a delivery by hard link has made read-only, or that one which
+/// failed has left with mode bits of which its owner has none.
 pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     match open(path, true) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -69,7 +69,8 @@ impl Attendance {
         self.seen_by(status)
     }
 
-    /// The same without its peers, which cost more to look at than all else.
+    /// The same without its peers, which cost more to look at than all else: as if nobody was live, and nothing had been
+    /// exchanged with anybody.
     pub(super) fn progress(&self) -> Status {
         self.seen_by(progress)
     }
