@@ -50,7 +50,9 @@ async fn of_magnet(context: &Context, source: &Source) -> Result<Metainfo> {
 /// The directory or file at `path` that holds the content: `path` itself, or what has the torrent's name in it.
 pub fn content_at(path: PathBuf, info: &Info) -> PathBuf {
     let inner = path.join(&info.name);
-    let has_own = info.files.iter().any(|file| file.path.segments().first() == Some(&info.name));
+    let listed = info.access.iter().filter_map(|access| access.path.as_ref());
+    let mut paths = info.files.iter().map(|file| &file.path).chain(listed);
+    let has_own = paths.any(|path| path.segments().first() == Some(&info.name));
     if inner.exists() && (info.is_single_file || !has_own) { inner } else { path }
 }
 

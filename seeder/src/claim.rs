@@ -7,6 +7,10 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+
+const PROBE: &str = ".nova-probe";
+
 /// Takes a directory for as long as the handle lives, or says that another has it. The system gives it back when a
 /// process dies, however it does.
 ///
@@ -37,6 +41,18 @@ fn lock(directory: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) 
     Ok(is_still_there.then_some(handle))
 }
 
+/// Whether a directory belongs to whom belongs what this process makes in it: somebody else's may change at any time. That
+/// is asked of the file system, since over NFS what root makes may be nobody's.
+///
+/// # Errors
+/// When nothing can be made in it.
+pub(crate) fn is_own(directory: &File) -> io::Result<bool> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let probe = File::from(openat(directory, PROBE, flags, Mode::RUSR)?);
+    unlinkat(directory, PROBE, AtFlags::empty())?;
+    Ok(probe.metadata()?.uid() == directory.metadata()?.uid())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +65,16 @@ mod tests {
         assert!(claim(home.path()).unwrap().is_none());
         drop(owner);
         assert!(claim(home.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_not_own() {
+        let home = tempfile::tempdir().unwrap();
+        let handle = claim(home.path()).unwrap().unwrap();
+        assert!(is_own(&handle).unwrap());
+        std::os::unix::fs::chown(home.path(), Some(12_345), None).unwrap();
+        assert!(!is_own(&handle).unwrap());
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod stage;
 mod tests;
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::{self, Metadata},
     io,
@@ -25,6 +26,8 @@ pub use self::error::DeliverError;
 use self::{error::write_error, stage::Stage};
 use crate::{
     content::{Cancelled, Content},
+    create::Preserve,
+    restore::try_owners,
     verify::matches,
 };
 
@@ -39,6 +42,8 @@ pub struct Options {
     pub is_intact: bool,
     /// Whether the disk has all of it before it gets its name. Without it a power cut may leave zeros under that name.
     pub is_durable: bool,
+    /// What was pushed and is not given here.
+    pub no_preserve: Vec<Preserve>,
 }
 
 /// What makes way for content that gets its name.
@@ -105,16 +110,15 @@ pub fn deliver(
     progress: impl Fn(u64, u64) + Sync,
     cancel: &CancellationToken,
 ) -> Result<Delivered, DeliverError> {
-    if let Some(path) = look(info, directory, &options.replace, cancel)? {
+    if let Some(path) = look(info, directory, options, cancel)? {
         return Ok(Delivered { path, was_there: true });
     }
     let path = directory.join(&info.name);
     fs::create_dir_all(directory).map_err(|source| write_error(directory, source))?;
     let existing = existing(&path)?;
     let content = Content::new(info, source);
-    let stage = Stage::new(&content, directory)?;
-    let filled = stage.fill(options, progress, cancel);
-    if let Err(mut error) = filled.and_then(|()| if options.is_durable { stage.sync() } else { Ok(()) }) {
+    let stage = Stage::new(&content, directory, options)?;
+    if let Err(mut error) = stage.fill(progress, cancel).and_then(|()| stage.sync()) {
         // What was written of it is free again before the free bytes are counted.
         drop(stage);
         if let DeliverError::NoSpace { free, .. } = &mut error {
@@ -135,34 +139,53 @@ pub fn deliver(
     Ok(Delivered { path, was_there: false })
 }
 
-/// Whether this content is in `directory` already, and where.
+/// Whether this content is in `directory` already, and where. That it cannot be delivered is said here, as far as that can
+/// be known before it is fetched.
 ///
 /// # Errors
-/// [`DeliverError::Exists`] when something else has its name and shall not make way; [`DeliverError::Write`] when that
-/// cannot be said; [`DeliverError::Cancelled`].
+/// [`DeliverError::Exists`] when something else has its name and shall not make way; [`DeliverError::Owner`];
+/// [`DeliverError::Share`]; [`DeliverError::Write`] when what is there cannot be said; [`DeliverError::Cancelled`].
 pub fn look(
     info: &Info,
     directory: &Path,
-    replace: &Replace,
+    options: &Options,
     cancel: &CancellationToken,
 ) -> Result<Option<PathBuf>, DeliverError> {
     let path = directory.join(&info.name);
-    let Some(existing) = existing(&path)? else { return Ok(None) };
-    if is_delivered(info, &path, &existing, cancel)? {
-        return Ok(Some(path));
-    }
-    let makes_way = match replace {
-        Replace::Nothing => false,
-        Replace::Anything => true,
-        Replace::Versions(versions) => {
-            let mut is_one = false;
-            for version in versions {
-                is_one = is_one || is_delivered(version, &path, &existing, cancel)?;
-            }
-            is_one
+    if let Some(existing) = existing(&path)? {
+        let is = |version: &Info| is_delivered(version, &path, &existing, &options.no_preserve, cancel);
+        if is(info)? {
+            return Ok(Some(path));
         }
-    };
-    if makes_way { Ok(None) } else { Err(DeliverError::Exists(path)) }
+        let makes_way = match &options.replace {
+            Replace::Nothing => false,
+            Replace::Anything => true,
+            Replace::Versions(versions) => {
+                let mut is_one = false;
+                for version in versions {
+                    is_one = is_one || is(version)?;
+                }
+                is_one
+            }
+        };
+        if !makes_way {
+            return Err(DeliverError::Exists(path));
+        }
+    }
+    let (mode, directory) = (options.mode, directory.to_path_buf());
+    if mode == Mode::Keep(Delivery::HardLink) && !info.access.is_empty() {
+        let reason =
+            "it was pushed with mode bits or owners, which a hard link would give to the agent's own file: use \
+                      --delivery=reflink or --delivery=copy"
+                .to_owned();
+        return Err(DeliverError::Share { delivery: Delivery::HardLink, file: (&info.name).into(), directory, reason });
+    }
+    try_owners(info, &directory, &options.no_preserve).map_err(|(owner, source)| DeliverError::Owner {
+        directory,
+        owner,
+        source,
+    })?;
+    Ok(None)
 }
 
 /// What has this name already; a symlink is what it is, not what it leads to.
@@ -175,16 +198,46 @@ fn existing(path: &Path) -> Result<Option<Metadata>, DeliverError> {
 }
 
 /// Whether this very content is there, and nothing else with it.
-fn is_delivered(info: &Info, path: &Path, existing: &Metadata, cancel: &CancellationToken) -> Result<bool, Cancelled> {
+fn is_delivered(
+    info: &Info,
+    path: &Path,
+    existing: &Metadata,
+    no_preserve: &[Preserve],
+    cancel: &CancellationToken,
+) -> Result<bool, Cancelled> {
     let same_kind = if info.is_single_file { existing.is_file() } else { existing.is_dir() };
-    Ok(same_kind && stored_count(path) == Some(info.stored_files().count()) && matches(info, path, cancel)?)
+    Ok(same_kind && has_nothing_else(info, path) && matches(info, path, no_preserve, cancel)?)
 }
 
-/// How many entries there are that are not directories.
-fn stored_count(path: &Path) -> Option<usize> {
-    WalkDir::new(path)
-        .into_iter()
-        .try_fold(0, |count, entry| Some(count + usize::from(!entry.ok()?.file_type().is_dir())))
+/// Whether there are as many entries as the content has. Directories count where it lists them: elsewhere an empty one is
+/// nobody's.
+fn has_nothing_else(info: &Info, path: &Path) -> bool {
+    let counted = WalkDir::new(path).into_iter().try_fold((0, 0), |(files, directories), entry| {
+        let is_directory = entry.ok()?.file_type().is_dir();
+        Some((files + usize::from(!is_directory), directories + usize::from(is_directory)))
+    });
+    counted.is_some_and(|(files, directories)| {
+        files == info.stored_files().count() && (info.access.is_empty() || directories == directory_count(info))
+    })
+}
+
+/// How many directories there are in the content, itself with them: those that are listed, and those that others are in.
+fn directory_count(info: &Info) -> usize {
+    if info.is_single_file {
+        return 0;
+    }
+    let listed = info.access.iter().filter(|access| access.is_directory);
+    let listed = listed.filter_map(|access| Some(access.path.as_ref()?.segments()));
+    let parents = info.stored_files().map(|file| &file.path.segments()[..file.path.segments().len() - 1]);
+    let mut found = HashSet::from([[].as_slice()]);
+    for mut directory in listed.chain(parents) {
+        while let Some((_, parent)) = directory.split_last()
+            && found.insert(directory)
+        {
+            directory = parent;
+        }
+    }
+    found.len()
 }
 
 fn free_bytes(directory: &Path) -> u64 {

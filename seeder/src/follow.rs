@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{execute::execute, news::News, pace::backoff};
 use crate::{
+    create::Preserve,
     deliver::{DeliverError, Delivery, Replace},
     place::{Place, Through},
     pull::{Progress, PullError, Pulled, Request, STALL_AFTER},
@@ -38,6 +39,8 @@ pub struct Follow {
     pub place: Place,
     /// How it gets there from an agent's store.
     pub delivery: Delivery,
+    /// What was pushed with its content and is not given to it.
+    pub no_preserve: Vec<Preserve>,
     /// Whether anything makes way, even what a user has changed.
     pub replace: bool,
     /// A command for the shell, run when the content is in its place: once at the start, since it may have been cut
@@ -217,6 +220,7 @@ where
                 replace,
                 delivery: follow.delivery,
                 is_durable: true,
+                no_preserve: follow.no_preserve.clone(),
                 reuse: Vec::new(),
                 listen: follow.listen,
                 stall_after: STALL_AFTER,

@@ -84,11 +84,12 @@ impl Through {
         let (path, replace) = (link.to_path_buf(), matches!(request.replace, Replace::Anything));
         let versions = pull::blocking(move || Versions::open(&path, replace)).await?;
         let directory = versions.directory(info_hash);
+        let is_durable = request.is_durable;
         let request = Request { directory, replace: Replace::Anything, ..request };
         let pulled = self.pull(&request, observe, stop).await?;
         let name = pulled.metainfo.info.name.clone();
         let was_current = versions.current() == Some(info_hash);
-        pull::blocking(move || versions.swap(info_hash, &name)).await?;
+        pull::blocking(move || versions.swap(info_hash, &name, is_durable)).await?;
         Ok(Pulled { path: link.to_path_buf(), was_there: pulled.was_there && was_current, ..pulled })
     }
 }

@@ -1,7 +1,8 @@
 //! `pull`: a tag becomes bytes in a directory, through the agent of this host, or as a peer of its own.
 
+mod stage;
+
 use std::{
-    fs::File,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -10,15 +11,16 @@ use std::{
 };
 
 use nova_protocol::{
-    InfoHash, Metainfo,
+    Metainfo,
     api::{self, PullState, TagVersion},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::stage::Stage;
 use crate::{
     agent_client::AgentClient,
-    claim::claim,
     content::Cancelled,
+    create::Preserve,
     deliver::{self, DeliverError, Delivery, Mode, Replace},
     fetch::{FetchError, Fetcher},
     reuse::Holdings,
@@ -46,6 +48,8 @@ pub struct Request {
     pub delivery: Delivery,
     /// Whether the disk has all of it before the pull is done.
     pub is_durable: bool,
+    /// What was pushed and is not given here.
+    pub no_preserve: Vec<Preserve>,
     /// Files and directories, absolute, that may have parts of it; what is in its place is one of them by itself.
     pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers; port 0 takes a free one.
@@ -182,7 +186,7 @@ async fn fetch(
     let cancelled = || PullError::Cancelled(request.directory.clone());
     let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
     let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
-    if let Some(path) = already_there(&metainfo, request, stop).await? {
+    if let Some(path) = already_there(&metainfo, request, Mode::Move, stop).await? {
         return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
     let mut stage = Stage::new(&request.directory, metainfo.info_hash())?;
@@ -240,7 +244,8 @@ where
     let started = stop.run_until_cancelled(start(agent, request)).await;
     let mut pull = started.ok_or_else(cancelled)??;
     let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
-    if let Some(path) = already_there(&metainfo, request, stop).await? {
+    let mode = Mode::Keep(request.delivery);
+    if let Some(path) = already_there(&metainfo, request, mode, stop).await? {
         return Ok(Pulled::there(metainfo, None, path));
     }
     let had_all = pull.state == PullState::Seeding;
@@ -258,7 +263,7 @@ where
     // An agent that wants room does not remove what is being read. Whoever may not lock it may not read it either.
     let Some(_reading) = store::read(&pull.path).ok().flatten() else { return Err(PullError::Evicted) };
     let told = move |event| observe(event);
-    let delivered = deliver(&metainfo, &pull.path, request, Mode::Keep(request.delivery), told, stop).await?;
+    let delivered = deliver(&metainfo, &pull.path, request, mode, told, stop).await?;
     let (path, was_there, sources) = (delivered.path, delivered.was_there, pull.sources);
     let had = if had_all { pull.length } else { pull.reused };
     Ok(Pulled { metainfo, tag: None, path, was_there, had, sources })
@@ -274,6 +279,11 @@ async fn start(agent: &AgentClient, request: &Request) -> Result<api::Pull, Pull
 }
 
 impl Request {
+    fn options(&self, mode: Mode) -> deliver::Options {
+        let Self { replace, is_durable, no_preserve, .. } = self.clone();
+        deliver::Options { replace, mode, is_intact: false, is_durable, no_preserve }
+    }
+
     fn holdings(&self, metainfo: &Metainfo) -> Holdings {
         let mut holdings = Holdings::default();
         self.reuse.iter().for_each(|path| holdings.add_path(path.clone()));
@@ -309,11 +319,12 @@ async fn watch(
 async fn already_there(
     metainfo: &Arc<Metainfo>,
     request: &Request,
+    mode: Mode,
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, PullError> {
-    let (metainfo, directory, replace, stop) =
-        (metainfo.clone(), request.directory.clone(), request.replace.clone(), stop.clone());
-    let look = move || deliver::look(&metainfo.info, &directory, &replace, &stop);
+    let (metainfo, directory, options, stop) =
+        (metainfo.clone(), request.directory.clone(), request.options(mode), stop.clone());
+    let look = move || deliver::look(&metainfo.info, &directory, &options, &stop);
     blocking(look).await.map_err(|error| refusal(error, request))
 }
 
@@ -325,13 +336,11 @@ async fn deliver(
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
 ) -> Result<deliver::Delivered, PullError> {
-    let (replace, is_durable) = (request.replace.clone(), request.is_durable);
-    let (metainfo, source, directory, stop) =
-        (metainfo.clone(), source.to_path_buf(), request.directory.clone(), stop.clone());
+    let (metainfo, source, directory, mut options, stop) =
+        (metainfo.clone(), source.to_path_buf(), request.directory.clone(), request.options(mode), stop.clone());
     let deliver = move || {
         let progress = |done, total| observe(Progress::Delivering { done, total });
-        let is_intact = mode != Mode::Move && store::is_intact(&metainfo, &source);
-        let options = deliver::Options { replace, mode, is_intact, is_durable };
+        options.is_intact = mode != Mode::Move && store::is_intact(&metainfo, &source);
         deliver::deliver(&metainfo.info, &source, &directory, &options, progress, &stop)
     };
     blocking(deliver).await.map_err(|error| refusal(error, request))
@@ -348,33 +357,5 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
-}
-
-/// Where a pull without an agent keeps what has come in; removed when the pull ends, unless it is to be gone on with.
-struct Stage {
-    path: PathBuf,
-    is_kept: bool,
-    _claim: File,
-}
-
-impl Stage {
-    fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
-        let path = directory.join(format!(".nova-{info_hash}"));
-        match std::fs::create_dir_all(&path).and_then(|()| claim(&path)) {
-            Ok(Some(claim)) => Ok(Self { path, is_kept: false, _claim: claim }),
-            Ok(None) => Err(PullError::Busy(directory.to_path_buf())),
-            Err(source) => Err(PullError::Stage { path, source }),
-        }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if !self.is_kept
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove");
-        }
     }
 }

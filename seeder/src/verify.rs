@@ -23,16 +23,19 @@ use nova_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::content::{Cancelled, Content, hash::hash_pieces, symlink};
+use crate::{
+    content::{Cancelled, Content, hash::hash_pieces, symlink},
+    create::Preserve,
+};
 
 /// How much of the content is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
+pub enum Check<'a> {
     /// The bytes of the files: what BitTorrent carries.
     Bytes,
     /// The executable bits and the symlinks too (BEP 47), and mode bits and owners where the torrent has them. Owners
-    /// are root's to look at, who alone could have given files to them.
-    Everything,
+    /// are looked at by who could have given files to them, as root can. What is named here is passed over.
+    Everything(&'a [Preserve]),
 }
 
 /// What was found on disk.
@@ -44,12 +47,12 @@ pub struct Report {
     pub damaged_files: Vec<(FilePath, Fault)>,
 }
 
-/// What is wrong with a file.
+/// What is wrong with a file, or with a directory where a torrent lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing there.
     Missing,
-    /// Something there that is not a file, or not a symlink where one is expected; or below a symlink.
+    /// Something there of another kind than the file, symlink or directory that is expected; or below a symlink.
     Kind,
     /// A file of another length.
     Length {
@@ -65,11 +68,11 @@ pub enum Fault {
         /// Whether it should.
         expected: bool,
     },
-    /// Other mode bits than it was pushed with.
+    /// Other mode bits than it was pushed with; whether it may be executed is said with them.
     Mode {
-        /// Nine bits.
+        /// Nine bits, and the sticky one.
         found: u32,
-        /// Nine bits.
+        /// Nine bits, and the sticky one.
         expected: u32,
     },
     /// It belongs to somebody else.
@@ -107,7 +110,7 @@ impl Report {
 pub fn verify(
     info: &Info,
     root: &Path,
-    check: Check,
+    check: Check<'_>,
     progress: impl Fn(u64, u64) + Sync,
     cancel: &CancellationToken,
 ) -> Result<Report, Cancelled> {
@@ -132,20 +135,30 @@ pub fn verify(
     blame_bad_pieces(&content, &good_pieces, &mut faults);
     let mut damaged_files: Vec<_> =
         faults.into_iter().map(|(index, fault)| (info.files[index].path.clone(), fault)).collect();
-    if check == Check::Everything {
-        damaged_files.extend(access::faults(info, content.root()));
+    if let Check::Everything(no_preserve) = check {
+        let access: Vec<_> = access::faults(info, content.root(), no_preserve).collect();
+        let modes = access.iter().filter(|(_, fault)| matches!(fault, Fault::Mode { .. }));
+        let modes: HashSet<_> = modes.map(|(path, _)| path).collect();
+        damaged_files.retain(|(path, fault)| !matches!(fault, Fault::Executable { .. }) || !modes.contains(path));
+        damaged_files.extend(access);
     }
     Ok(Report { good_pieces, damaged_files })
 }
 
-/// Whether the content at `root` is exactly as stated in everything. Ends at the first thing that is
-/// not, so that another version of the same thing costs little.
+/// Whether the content at `root` is exactly as stated in everything that is preserved here. Ends at the first thing that
+/// is not, so that another version of the same thing costs little.
 ///
 /// # Errors
 /// [`Cancelled`].
-pub fn matches(info: &Info, root: &Path, cancel: &CancellationToken) -> Result<bool, Cancelled> {
+pub fn matches(
+    info: &Info,
+    root: &Path,
+    no_preserve: &[Preserve],
+    cancel: &CancellationToken,
+) -> Result<bool, Cancelled> {
     let content = Content::new(info, root);
-    if !stated_faults(&content, Check::Everything).is_empty() || access::faults(info, content.root()).next().is_some() {
+    let has_others = access::faults(info, content.root(), no_preserve).next().is_some();
+    if has_others || !stated_faults(&content, Check::Everything(no_preserve)).is_empty() {
         return Ok(false);
     }
     let differs = AtomicBool::new(false);
@@ -166,7 +179,7 @@ pub fn matches(info: &Info, root: &Path, cancel: &CancellationToken) -> Result<b
 }
 
 /// The faults that show without reading any content, by the index of the file.
-fn stated_faults(content: &Content<&Info>, check: Check) -> BTreeMap<usize, Fault> {
+fn stated_faults(content: &Content<&Info>, check: Check<'_>) -> BTreeMap<usize, Fault> {
     let mut real_directories = HashSet::new();
     let mut faults = BTreeMap::new();
     for (index, file) in content.info().files.iter().enumerate() {
@@ -194,7 +207,7 @@ fn below_real_directories<'a>(content: &Content<&Info>, file: &'a FilePath, real
     })
 }
 
-fn stated_fault(path: &Path, file: &File, inside: bool, check: Check) -> Option<Fault> {
+fn stated_fault(path: &Path, file: &File, inside: bool, check: Check<'_>) -> Option<Fault> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
@@ -209,7 +222,7 @@ fn stated_fault(path: &Path, file: &File, inside: bool, check: Check) -> Option<
         Some(Fault::Kind)
     } else if found.len() != file.length {
         Some(Fault::Length { found: found.len(), expected: file.length })
-    } else if check == Check::Everything && executable != expected {
+    } else if check != Check::Bytes && executable != expected {
         Some(Fault::Executable { expected })
     } else {
         None

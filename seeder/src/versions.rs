@@ -20,9 +20,15 @@ use std::{
 };
 
 use nova_protocol::InfoHash;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 
-use crate::{claim::claim, restore::remove_tree};
+use crate::{
+    claim::claim,
+    restore::{remove_tree, rename},
+};
 
 /// The symlink that is about to take its place.
 const NEXT: &str = "next";
@@ -97,12 +103,12 @@ impl Versions {
         inside.components().next()?.as_os_str().to_str()?.parse().ok()
     }
 
-    /// Lets the symlink lead to a version, delivered as `torrent_name`, in one step; then removes all but this version
-    /// and the one before. Whenever this is cut, the symlink leads to one of them, and the next swap removes the rest.
+    /// Lets the symlink lead to a version, delivered as `torrent_name`, in one step, and on the disk too if it shall be
+    /// durable; then removes all but this version and the one before. Whenever this is cut, the symlink leads to one of them, and the next swap removes the rest.
     ///
     /// # Errors
     /// [`VersionsError::Write`].
-    pub fn swap(&self, info_hash: InfoHash, torrent_name: &str) -> Result<()> {
+    pub fn swap(&self, info_hash: InfoHash, torrent_name: &str, is_durable: bool) -> Result<()> {
         let target = self.name.join(info_hash.to_string()).join(torrent_name);
         if fs::read_link(&self.link).ok().as_ref() != Some(&target) {
             let current = self.current().filter(|&current| current != info_hash);
@@ -112,7 +118,9 @@ impl Versions {
             self.put_symlink(&target, &self.link)?;
             let directory = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new("."));
-            File::open(directory).and_then(|directory| directory.sync_all()).map_err(about(directory))?;
+            if is_durable {
+                File::open(directory).and_then(|directory| directory.sync_all()).map_err(about(directory))?;
+            }
         }
         self.prune(info_hash)
     }
@@ -126,14 +134,15 @@ impl Versions {
         if !is_directory {
             return fs::rename(&next, place).map_err(about(place));
         }
-        let exchanged = renameat_with(CWD, &next, CWD, place, RenameFlags::EXCHANGE);
-        exchanged
-            .or_else(|_| {
+        let exchange = || match renameat_with(CWD, &next, CWD, place, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 // A file system that cannot exchange names has a moment without one.
                 let old = self.root.join(OLD);
                 remove(&old).and_then(|()| fs::rename(place, old)).and_then(|()| fs::rename(&next, place))
-            })
-            .map_err(about(place))
+            }
+            other => Ok(other?),
+        };
+        rename(place, exchange).map_err(about(place))
     }
 
     fn prune(&self, current: InfoHash) -> Result<()> {

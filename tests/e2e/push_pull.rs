@@ -4,8 +4,9 @@
 
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -53,13 +54,13 @@ fn a_change_of_mode_bits_alone_is_a_version_that_moves_no_byte() {
     let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
     let pull = || run(&["--json", "pull", &port, "demo:v1", "--download-dir=out", "--replace"]);
     let modes = |root: &Path| {
-        ["", "spool", "bin", "bin/run.sh"].map(|path| fs::metadata(root.join(path)).unwrap().mode() & 0o777)
+        ["", "spool", "bin", "bin/run.sh"].map(|path| fs::metadata(root.join(path)).unwrap().mode() & 0o7777)
     };
 
     set_mode("spool", 0o1770);
     let first = push();
     pull();
-    assert_eq!(modes(&stack.path("out/demo")), [0o755, 0o770, 0o755, 0o755]);
+    assert_eq!(modes(&stack.path("out/demo")), [0o755, 0o1770, 0o755, 0o755]);
 
     set_mode("bin/run.sh", 0o750);
     set_mode("bin", 0o550);
@@ -69,8 +70,34 @@ fn a_change_of_mode_bits_alone_is_a_version_that_moves_no_byte() {
     assert_ne!(first["info_hash"], second["info_hash"]);
     let pulled = pull();
     assert_eq!((&pulled["had"], &pulled["was_there"]), (&pulled["length"], &false.into()), "{pulled}");
-    assert_eq!(modes(&stack.path("out/demo")), [0o500, 0o770, 0o550, 0o750]);
+    assert_eq!(modes(&stack.path("out/demo")), [0o500, 0o1770, 0o550, 0o750]);
     assert_eq!(pull()["was_there"], true);
     run(&["--json", "verify", "out/demo", "demo:v1"]);
     assert_eq!(fs::read_dir(stack.path("out")).unwrap().count(), 1, "nothing else is left in the destination");
+}
+
+#[test]
+fn a_root_without_other_users_is_told_before_anything_is_fetched() {
+    let stack = Stack::start();
+    let file = stack.path("demo");
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    lchown(&file, Some(12_345), Some(0)).unwrap();
+    let cli = stack.cli();
+    cli.run(stack.home.path(), ["push", "demo", "demo:v1", "--preserve", "ownership"]).success();
+    // As in a container of a user's own, where nobody else has a number.
+    let pull = |more: &[&str]| {
+        let pull = ["pull", "--no-agent", "demo:v1", "--download-dir=out", "--json"];
+        let pull = cli.command(stack.home.path(), pull.iter().chain(more));
+        let mut alone = Command::new("unshare");
+        alone.args(["--user", "--map-root-user"]).arg(pull.get_program()).args(pull.get_args());
+        alone.current_dir(pull.get_current_dir().unwrap());
+        alone.envs(pull.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        alone.output().unwrap()
+    };
+    let refused = pull(&[]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("given to 12345:0") && error.contains("--no-preserve ownership"), "{error}");
+    assert_eq!((refused.status.code(), fs::read_dir(stack.path("out")).unwrap().count()), (Some(2), 0));
+    assert!(pull(&["--no-preserve", "ownership"]).status.success());
+    assert_eq!(fs::metadata(stack.path("out/demo")).unwrap().uid(), 0);
 }

@@ -84,7 +84,7 @@ struct Directory {
 /// What was preserved, as `ls` would write it.
 #[derive(Debug, Default, Serialize)]
 struct Kept {
-    /// Three octal digits.
+    /// Three octal digits, and one before them for the sticky bit.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
     /// `UID:GID`.

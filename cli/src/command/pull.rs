@@ -13,10 +13,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use nova_seeder::{
     agent_client::AgentClient,
+    create::Preserve,
     deliver::{Delivery, Replace},
     place::{Place, Through, info_hash_of},
     pull::{Pulled, Request},
-    restore::restores_owners,
+    restore::may_give,
     source::Source,
 };
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,9 @@ pub struct Pull {
     /// How it gets there from the agent, which keeps it.
     #[arg(long, value_name = "HOW", default_value = "auto")]
     delivery: Delivery,
+    /// Pass over what was pushed with --preserve and is not to be so here.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    no_preserve: Vec<Preserve>,
     /// Do not wait for the disk, as `cp` does not: a power cut soon after may leave zeros where bytes should be.
     #[arg(long, conflicts_with = "watch")]
     no_sync: bool,
@@ -126,6 +130,7 @@ impl Pull {
             replace: if self.replace { Replace::Anything } else { Replace::Nothing },
             delivery: self.delivery,
             is_durable: !self.no_sync,
+            no_preserve: self.no_preserve.clone(),
             reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
             listen: self.listen.unwrap_or(context.config.listen),
             stall_after: Duration::from_secs(context.config.stall_timeout.get().into()),
@@ -135,7 +140,9 @@ impl Pull {
         let pulled = self.within(context, &request, through, &observer).await?;
         let outcome = Outcome::new(source, &pulled, matches!(through, Through::Agent(_)), started.elapsed());
         context.report(&outcome, outcome.text(started.elapsed()))?;
-        if !restores_owners() && pulled.metainfo.info.access.iter().any(|access| access.owner.is_some()) {
+        let has_owners = || pulled.metainfo.info.access.iter().any(|access| access.owner.is_some());
+        let wants_owners = !pulled.was_there && !self.no_preserve.contains(&Preserve::Ownership);
+        if wants_owners && !may_give() && has_owners() {
             context.say("it was pushed with its owners, and is yours: only root gives files to others");
         }
         Ok(Exit::Done)

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use nova_seeder::verify::{self, Check, Report};
+use nova_seeder::{
+    create::Preserve,
+    verify::{self, Check, Report},
+};
 use serde::Serialize;
 
 use crate::{
@@ -34,6 +37,9 @@ pub struct Verify {
     /// NAME:TAG, an info hash, a magnet link, or the path or URL of a .torrent file.
     #[arg(value_name = "SOURCE")]
     source: String,
+    /// Pass over what was pushed with --preserve and is not to be so here.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    no_preserve: Vec<Preserve>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +68,7 @@ impl Verify {
         let (info, stop, progress) = (metainfo.info.clone(), context.stop().clone(), context.progress.clone());
         let root = path.clone();
         let show = move |done, total| progress.show("verifying", Step { done, total, detail: String::new() });
-        let check = move || verify::verify(&info, &root, Check::Everything, show, &stop);
+        let check = move || verify::verify(&info, &root, Check::Everything(&self.no_preserve), show, &stop);
         let report = tokio::task::spawn_blocking(check).await.context("verifying broke off")??;
         let outcome = Outcome {
             ok: report.ok(),

@@ -17,11 +17,12 @@ use walkdir::WalkDir;
 
 use crate::create::{CreateError, Created, Options, Preserve, create};
 
-/// Does something as one to whom the mode bits of files apply, as they do not to root.
+/// Does something as one to whom the mode bits of files apply, as they do not to root, and who gives files to nobody.
 pub(crate) fn as_anybody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let without = || {
         let mut own = capabilities(None).unwrap();
-        own.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+        let roots = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::CHOWN;
+        own.effective.remove(roots);
         set_capabilities(None, own).unwrap();
         work()
     };

@@ -3,6 +3,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nova_protocol::metainfo::Owner;
+
 use super::Delivery;
 use crate::content::Cancelled;
 
@@ -56,6 +58,16 @@ pub enum DeliverError {
         directory: PathBuf,
         /// Why it cannot be done, and what can.
         reason: String,
+    },
+    /// Whose it was pushed as, nothing can be here.
+    #[error("nothing in {} can be given to {owner}: {source}; with --no-preserve ownership it is yours", directory.display())]
+    Owner {
+        /// The destination directory.
+        directory: PathBuf,
+        /// To whom.
+        owner: Owner,
+        /// Why it cannot be.
+        source: io::Error,
     },
     /// The operating system refused.
     #[error("cannot write {}: {source}", path.display())]

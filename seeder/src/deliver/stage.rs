@@ -1,15 +1,15 @@
 //! Content on its way: complete and durable before anybody sees it, or gone without a trace.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use nova_protocol::metainfo::{self, FileKind, Info};
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with, syncfs},
+    fs::{CWD, OFlags, RenameFlags, openat, renameat_with, syncfs},
     io::Errno,
 };
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     claim::claim,
     content::{Cancelled, Content, open_file, symlink},
-    restore::{Directory, close, remove_tree, restore},
+    restore::{self, last_mode, remove_tree, restore},
     verify::{Check, verify},
 };
 
@@ -32,39 +32,42 @@ use crate::{
 const MANY_FILES: usize = 256;
 
 const PREFIX: &str = ".nova-stage-";
+/// What the content is called in its stage.
+const NEW: &str = "new";
 
-/// A fresh directory beside the destination, removed with whatever is in it when this is dropped.
+/// A fresh directory beside the destination, closed to others, removed with whatever is in it when this is dropped.
 pub(super) struct Stage<'a> {
     content: &'a Content<&'a Info>,
     directory: &'a Path,
+    options: &'a Options,
     staging: TempDir,
     /// Keeps others from sweeping it. Open from the start, so that a sync reports what failed to be written since then.
     handle: File,
 }
 
 impl<'a> Stage<'a> {
-    pub fn new(content: &'a Content<&'a Info>, directory: &'a Path) -> Result<Self, DeliverError> {
+    pub fn new(
+        content: &'a Content<&'a Info>,
+        directory: &'a Path,
+        options: &'a Options,
+    ) -> Result<Self, DeliverError> {
         sweep(directory);
-        let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(directory);
+        let closed = Permissions::from_mode(0o700);
+        let staging = tempfile::Builder::new().prefix(PREFIX).permissions(closed).tempdir_in(directory);
         let staging = staging.map_err(|source| write_error(directory, source))?;
         let claimed = claim(staging.path()).and_then(|handle| handle.ok_or_else(|| io::ErrorKind::ResourceBusy.into()));
         let handle = claimed.map_err(|source| write_error(staging.path(), source))?;
-        Ok(Self { content, directory, staging, handle })
+        Ok(Self { content, directory, options, staging, handle })
     }
 
     /// Builds the content, verified unless it is moved or known to be intact: its source has been on a disk, perhaps for
     /// long, with nobody to look after it. Symlinks come last, so that nothing can be written through one.
-    pub fn fill(
-        &self,
-        options: &Options,
-        progress: impl Fn(u64, u64) + Sync,
-        cancel: &CancellationToken,
-    ) -> Result<(), DeliverError> {
+    pub fn fill(&self, progress: impl Fn(u64, u64) + Sync, cancel: &CancellationToken) -> Result<(), DeliverError> {
         let info = self.content.info();
         if !info.is_single_file {
             fs::create_dir(self.root()).map_err(|source| self.failed(&self.root(), source))?;
         }
-        let mode = self.resolve(options.mode)?;
+        let mode = self.resolve(self.options.mode)?;
         for (index, file) in info.files.iter().enumerate() {
             if file.kind.has_content() {
                 self.place(index, file, mode)?;
@@ -75,23 +78,23 @@ impl<'a> Stage<'a> {
         }
         match mode {
             Mode::Move => {}
-            Mode::Keep(Delivery::Copy) => self.copy(options, &progress, cancel)?,
-            Mode::Keep(_) if options.is_intact => {}
+            Mode::Keep(Delivery::Copy) => self.copy(&progress, cancel)?,
+            Mode::Keep(_) if self.options.is_intact => {}
             Mode::Keep(_) => self.check(&progress, cancel)?,
         }
+        for access in info.access.iter().filter(|access| access.is_directory) {
+            let directory = restore::place(access, &self.root());
+            fs::create_dir_all(&directory).map_err(|source| self.failed(&directory, source))?;
+        }
         self.link_symlinks()?;
-        restore(info, &self.root()).map_err(|(path, source)| self.failed(&path, source))?;
+        restore(info, &self.handle, Path::new(NEW), &self.options.no_preserve)
+            .map_err(|(path, source)| self.failed(&self.staging.path().join(path), source))?;
         progress(info.length, info.length);
         Ok(())
     }
 
     /// What `auto` stands for here.
     fn resolve(&self, mode: Mode) -> Result<Mode, DeliverError> {
-        if mode == Mode::Keep(Delivery::HardLink) && !self.content.info().access.is_empty() {
-            let reason = "it was pushed with mode bits or owners, which a hard link would give to the agent's own file: \
-                          use --delivery=reflink or --delivery=copy";
-            return Err(self.unshared(Delivery::HardLink, self.content.root(), reason.to_owned()));
-        }
         if mode != Mode::Keep(Delivery::Auto) {
             return Ok(mode);
         }
@@ -104,16 +107,12 @@ impl<'a> Stage<'a> {
         Ok(Mode::Keep(if has_reflinks { Delivery::Reflink } else { Delivery::Copy }))
     }
 
-    fn copy(
-        &self,
-        options: &Options,
-        progress: &(impl Fn(u64, u64) + Sync),
-        cancel: &CancellationToken,
-    ) -> Result<(), DeliverError> {
-        let copied = if options.is_intact {
-            copy_intact(self.content, &self.root(), options.is_durable, progress, cancel)
+    fn copy(&self, progress: &(impl Fn(u64, u64) + Sync), cancel: &CancellationToken) -> Result<(), DeliverError> {
+        let Options { is_durable, is_intact, .. } = *self.options;
+        let copied = if is_intact {
+            copy_intact(self.content, &self.root(), is_durable, progress, cancel)
         } else {
-            copy(self.content, &self.root(), options.is_durable, progress, cancel)
+            copy(self.content, &self.root(), is_durable, progress, cancel)
         };
         copied.map_err(|error| match error {
             CopyError::Cancelled => Cancelled.into(),
@@ -147,10 +146,12 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Makes every file and directory durable.
+    /// Makes every file and directory durable, when the options say so.
     pub fn sync(&self) -> Result<(), DeliverError> {
-        // What is closed to its owner cannot be opened for a sync of its own.
-        if self.content.info().files.len() >= MANY_FILES || !self.content.info().access.is_empty() {
+        if !self.options.is_durable {
+            return Ok(());
+        }
+        if self.content.info().files.len() >= MANY_FILES {
             return syncfs(&self.handle).map_err(|error| self.failed(&self.root(), error.into()));
         }
         for entry in WalkDir::new(self.root()).contents_first(true) {
@@ -166,20 +167,20 @@ impl<'a> Stage<'a> {
     /// Renames the content to `path`; what has that name, when something has, is gone in the same moment where the
     /// file system can do that.
     pub fn put(&self, path: &Path, replaces: bool) -> io::Result<()> {
-        let root = Directory::at(&self.root()).ok();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = openat(&self.handle, NEW, flags, rustix::fs::Mode::empty());
         if replaces {
-            self.put_for_old(path)?;
+            restore::rename(path, || self.put_for_old(path))?;
         } else {
             fs::rename(self.root(), path)?;
         }
-        root.map_or(Ok(()), |root| close(self.content.info(), &root))
+        let Some(mode) = last_mode(self.content.info(), &self.options.no_preserve) else { return Ok(()) };
+        let root = File::from(root?);
+        root.set_permissions(Permissions::from_mode(mode))?;
+        if self.options.is_durable { root.sync_all() } else { Ok(()) }
     }
 
     fn put_for_old(&self, path: &Path) -> io::Result<()> {
-        if let Ok(old) = Directory::at(path) {
-            // If that is not for this process to do, it is for the rename to say so.
-            let _ = old.open();
-        }
         match renameat_with(CWD, self.root(), CWD, path, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.put_after_old(path),
             other => Ok(other?),
@@ -196,7 +197,7 @@ impl<'a> Stage<'a> {
     }
 
     fn root(&self) -> PathBuf {
-        self.staging.path().join("new")
+        self.staging.path().join(NEW)
     }
 
     /// Where file `index` is built.

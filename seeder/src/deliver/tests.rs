@@ -14,11 +14,27 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
 
-const COPY: &Options =
-    &Options { replace: Replace::Nothing, mode: Mode::Keep(Delivery::Copy), is_intact: false, is_durable: true };
-const REPLACE: &Options =
-    &Options { replace: Replace::Anything, mode: Mode::Keep(Delivery::Copy), is_intact: false, is_durable: true };
-const MOVE: &Options = &Options { replace: Replace::Nothing, mode: Mode::Move, is_intact: false, is_durable: true };
+const COPY: &Options = &Options {
+    replace: Replace::Nothing,
+    mode: Mode::Keep(Delivery::Copy),
+    is_intact: false,
+    is_durable: true,
+    no_preserve: Vec::new(),
+};
+const REPLACE: &Options = &Options {
+    replace: Replace::Anything,
+    mode: Mode::Keep(Delivery::Copy),
+    is_intact: false,
+    is_durable: true,
+    no_preserve: Vec::new(),
+};
+const MOVE: &Options = &Options {
+    replace: Replace::Nothing,
+    mode: Mode::Move,
+    is_intact: false,
+    is_durable: true,
+    no_preserve: Vec::new(),
+};
 
 /// The hash of `abc`, nine zeros and `de`.
 const PADDED: [u8; 20] = [
@@ -247,10 +263,10 @@ fn replacing_works_where_names_cannot_be_exchanged() {
     let setup = Setup::new();
     write(&setup.target(), &[("old", b"old")]);
     let content = Content::new(&*setup.info, &setup.source);
-    let stage = Stage::new(&content, &setup.out).unwrap();
+    let stage = Stage::new(&content, &setup.out, REPLACE).unwrap();
     assert!(stage.put_after_old(&setup.target()).is_err());
     assert_eq!(fs::read(setup.target().join("old")).unwrap(), b"old");
-    stage.fill(COPY, |_, _| {}, &CancellationToken::new()).unwrap();
+    stage.fill(|_, _| {}, &CancellationToken::new()).unwrap();
     stage.put_after_old(&setup.target()).unwrap();
     drop(stage);
     setup.assert_delivered();

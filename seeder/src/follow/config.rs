@@ -10,7 +10,7 @@ use nova_protocol::{Reference, ReferenceError};
 use serde::{Deserialize, Serialize};
 
 use super::Follow;
-use crate::{deliver::Delivery, place::Place};
+use crate::{create::Preserve, deliver::Delivery, place::Place};
 
 /// One table `[[follow]]`; `config/agent.toml` explains it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Entry {
     pub link: Option<PathBuf>,
     /// How it gets there from the agent's store.
     pub delivery: Delivery,
+    /// What was pushed with its content and is not given to it: mode, ownership.
+    pub no_preserve: Vec<Preserve>,
     /// Whether what a user has changed makes way.
     pub replace: bool,
     /// A command for the shell, run when the content is in its place.
@@ -86,6 +88,7 @@ impl Entry {
             reference,
             place,
             delivery: self.delivery,
+            no_preserve: self.no_preserve.clone(),
             replace: self.replace,
             exec: self.exec.clone(),
             // Not used: an agent pulls through itself.

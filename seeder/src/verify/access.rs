@@ -8,30 +8,38 @@ use nova_protocol::{
 };
 
 use super::Fault;
-use crate::restore::{place, restores_owners};
+use crate::{
+    create::Preserve,
+    restore::{mode, owner, place},
+};
 
-/// What is not as it was pushed, in the order of the list. Files that are not there are others' to report.
-pub(super) fn faults<'a>(info: &'a Info, root: &'a Path) -> impl Iterator<Item = (FilePath, Fault)> + 'a {
-    info.access.iter().filter_map(|access| {
-        let named = || access.path.clone().or_else(|| FilePath::parse(&info.name).ok());
-        fault(access, &place(access, root)).and_then(|fault| Some((named()?, fault)))
+/// What is not as it was pushed, in the order of the list. What is wrong with a file in other ways is others' to report.
+pub(super) fn faults<'a>(
+    info: &'a Info,
+    root: &'a Path,
+    no_preserve: &'a [Preserve],
+) -> impl Iterator<Item = (FilePath, Fault)> + 'a {
+    info.access.iter().flat_map(|access| {
+        let named = access.path.clone().or_else(|| FilePath::parse(&info.name).ok());
+        let found = faults_of(access, &place(access, root), no_preserve).into_iter().flatten();
+        found.filter_map(move |fault| Some((named.clone()?, fault)))
     })
 }
 
-fn fault(access: &Access, path: &Path) -> Option<Fault> {
+fn faults_of(access: &Access, path: &Path, no_preserve: &[Preserve]) -> [Option<Fault>; 2] {
     let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) if access.is_directory && !metadata.is_dir() => return Some(Fault::Kind),
         Ok(metadata) => metadata,
-        Err(_) if !access.is_directory => return None,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
-        Err(error) => return Some(Fault::Unreadable(error.kind())),
+        Err(_) if !access.is_directory => return [None, None],
+        Err(error) if error.kind() == ErrorKind::NotFound => return [Some(Fault::Missing), None],
+        Err(error) => return [Some(Fault::Unreadable(error.kind())), None],
     };
-    let (mode, owner) = (metadata.mode() & 0o777, Owner { uid: metadata.uid(), gid: metadata.gid() });
-    match *access {
-        Access { mode: Some(expected), .. } if mode != expected => Some(Fault::Mode { found: mode, expected }),
-        Access { owner: Some(expected), .. } if owner != expected && restores_owners() => {
-            Some(Fault::Owner { found: owner, expected })
-        }
-        _ => None,
+    if access.is_directory != metadata.is_dir() {
+        return [access.is_directory.then_some(Fault::Kind), None];
     }
+    let found = metadata.mode() & 0o1777;
+    let mode = mode(access, no_preserve).filter(|&expected| found != expected && !metadata.is_symlink());
+    let mode = mode.map(|expected| Fault::Mode { found, expected });
+    let found = Owner { uid: metadata.uid(), gid: metadata.gid() };
+    let owner = owner(access, no_preserve).filter(|&expected| found != expected);
+    [mode, owner.map(|expected| Fault::Owner { found, expected })]
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::{TempDir, tempdir};
 
 use super::*;
+use crate::content::fixture::{as_anybody, set_mode};
 
 fn hash(digit: char) -> InfoHash {
     digit.to_string().repeat(40).parse().unwrap()
@@ -36,14 +37,14 @@ fn the_symlink_leads_to_the_newest_and_the_one_before_stays() {
     let versions = Versions::open(&link, false).unwrap();
     for digit in ['a', 'b', 'c'] {
         deliver(&versions, hash(digit));
-        versions.swap(hash(digit), "tree").unwrap();
+        versions.swap(hash(digit), "tree", true).unwrap();
         assert_eq!(versions.current(), Some(hash(digit)));
         assert_eq!(fs::read_to_string(link.join("one")).unwrap(), hash(digit).to_string());
     }
     let left = [hash('b').to_string(), hash('c').to_string(), PREVIOUS.to_owned()];
     assert_eq!(names(&home.path().join(".live.versions")), left);
     assert_eq!(names(home.path()), [".live.versions", "live"]);
-    versions.swap(hash('c'), "tree").unwrap();
+    versions.swap(hash('c'), "tree", true).unwrap();
     assert_eq!(names(&home.path().join(".live.versions")), left);
 }
 
@@ -52,21 +53,25 @@ fn what_was_cut_short_is_removed_by_the_next_swap() {
     let (home, link) = setup();
     let versions = Versions::open(&link, false).unwrap();
     deliver(&versions, hash('a'));
-    versions.swap(hash('a'), "tree").unwrap();
+    versions.swap(hash('a'), "tree", true).unwrap();
     deliver(&versions, hash('d'));
     symlink("nowhere", home.path().join(".live.versions").join(NEXT)).unwrap();
     fs::create_dir(home.path().join(".live.versions").join(OLD)).unwrap();
     deliver(&versions, hash('b'));
-    versions.swap(hash('b'), "tree").unwrap();
+    versions.swap(hash('b'), "tree", true).unwrap();
     let left = [hash('a').to_string(), hash('b').to_string(), PREVIOUS.to_owned()];
     assert_eq!(names(&home.path().join(".live.versions")), left);
 }
 
 #[test]
 fn what_else_has_the_name_makes_way_when_it_is_said() {
-    let occupy: [fn(&Path); 4] = [
+    let occupy: [fn(&Path); 5] = [
         |link| fs::write(link, "a file").unwrap(),
         |link| fs::create_dir_all(link.join("full/of")).unwrap(),
+        |link| {
+            fs::create_dir_all(link.join("closed")).unwrap();
+            set_mode(link, 0o500);
+        },
         |link| symlink("/etc", link).unwrap(),
         |link| symlink(".live.versions/no-hash", link).unwrap(),
     ];
@@ -78,7 +83,7 @@ fn what_else_has_the_name_makes_way_when_it_is_said() {
         assert_eq!(refused.to_string(), expected);
         let versions = Versions::open(&link, true).unwrap();
         deliver(&versions, hash('a'));
-        versions.swap(hash('a'), "tree").unwrap();
+        as_anybody(|| versions.swap(hash('a'), "tree", true)).unwrap();
         assert_eq!(versions.current(), Some(hash('a')));
         assert_eq!(names(&home.path().join(".live.versions")), [hash('a').to_string()]);
         assert!(Path::new("/etc").is_dir());
@@ -106,7 +111,7 @@ fn a_reader_of_an_open_directory_never_sees_a_mixture() {
     let (_home, link) = setup();
     let versions = Versions::open(&link, false).unwrap();
     deliver(&versions, hash('a'));
-    versions.swap(hash('a'), "tree").unwrap();
+    versions.swap(hash('a'), "tree", true).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -131,7 +136,7 @@ fn a_reader_of_an_open_directory_never_sees_a_mixture() {
             // Each is new: here a version is not delivered in one step, and a reader may still have one of that name.
             let version = InfoHash::from([round; 20]);
             deliver(&versions, version);
-            versions.swap(version, "tree").unwrap();
+            versions.swap(version, "tree", true).unwrap();
         }
         done.store(true, Ordering::Relaxed);
         assert!(reader.join().unwrap() > 1);

@@ -96,6 +96,7 @@ impl Play<'_> {
                 replace: Replace::Nothing,
                 delivery: Delivery::Auto,
                 is_durable: true,
+                no_preserve: Vec::new(),
                 listen: super::LOOPBACK,
             };
             let (haves, stop) = (haves.clone(), self.context.stop().clone());
@@ -133,7 +134,7 @@ impl Play<'_> {
             let show = move |done, _| {
                 progress.show("verifying", Step { done: before + done, total: all, detail: String::new() });
             };
-            let check = move || verify::verify(&info, &root, Check::Everything, show, &stop);
+            let check = move || verify::verify(&info, &root, Check::Everything(&[]), show, &stop);
             let report = tokio::task::spawn_blocking(check).await.context("verifying broke off")??;
             ensure!(report.ok(), "what agent {} delivered does not verify: {:?}", index + 1, report.damaged_files);
         }

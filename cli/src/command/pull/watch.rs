@@ -39,6 +39,7 @@ impl Pull {
             reference,
             place: self.place(context),
             delivery: self.delivery,
+            no_preserve: self.no_preserve.clone(),
             replace: self.replace,
             exec: self.exec.clone(),
             listen: self.listen.unwrap_or(context.config.listen),

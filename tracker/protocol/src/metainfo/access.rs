@@ -17,14 +17,15 @@ pub struct Access {
     pub path: Option<FilePath>,
     /// Whether it is a directory, which may be an empty one.
     pub is_directory: bool,
-    /// The nine bits of read, write and execute; none for a symlink, and where they are not kept.
+    /// The nine bits of read, write and execute, and before them the sticky bit of a directory; none for a symlink, and
+    /// where they are not kept.
     pub mode: Option<u32>,
     /// Where owners are kept.
     pub owner: Option<Owner>,
 }
 
 /// Whose something is, by numbers: their names are another machine's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The user.
     pub uid: u32,
@@ -75,10 +76,28 @@ pub(super) fn read(
     if let Some(index) = read.windows(2).position(|pair| !is_sorted(pair)) {
         return Err(MetainfoError::Access(index + 1, "is out of order, or there twice"));
     }
-    if !is_single_file && !read.is_empty() {
-        find_directories(&mut read, files)?;
+    let fault = if is_single_file {
+        read.iter().zip(files).find_map(|(access, file)| Some((0, access.contradiction(file)?)))
+    } else {
+        find_directories(&mut read, files)
+    };
+    fault.map_or(Ok(read), |(index, fault)| Err(MetainfoError::Access(index, fault)))
+}
+
+impl Access {
+    /// What the list cannot say of this file.
+    fn contradiction(&self, file: &File) -> Option<&'static str> {
+        let mode = self.mode?;
+        if matches!(file.kind, FileKind::Symlink(_)) {
+            Some("is a symlink with a mode")
+        } else if mode > 0o777 {
+            Some("is a file with a sticky bit")
+        } else if (mode & 0o100 != 0) != (file.kind == FileKind::Executable) {
+            Some("has a mode that contradicts the executable bit of its file")
+        } else {
+            None
+        }
     }
-    Ok(read)
 }
 
 impl AccessDictionary {
@@ -88,7 +107,7 @@ impl AccessDictionary {
             _ if is_single_file => return Err("is below a file"),
             segments => Some(FilePath::new(segments).map_err(|_| "has no safe path")?),
         };
-        let mode = self.mode.map(|mode| u32::try_from(mode).ok().filter(|&mode| mode <= 0o777));
+        let mode = self.mode.map(|mode| u32::try_from(mode).ok().filter(|&mode| mode <= 0o1777));
         // The greatest number stands for no change when a file changes hands.
         let id = |id| u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or("has an owner beyond 32 bits");
         let owner = match (self.uid, self.gid) {
@@ -97,14 +116,18 @@ impl AccessDictionary {
             _ => return Err("has a user or a group alone"),
         };
         if mode == Some(None) {
-            return Err("has a mode beyond nine bits");
+            return Err("has a mode beyond read, write, execute and sticky");
         }
         Ok(Access { is_directory: path.is_none() && !is_single_file, path, mode: mode.flatten(), owner })
     }
 }
 
-/// What is no file is a directory. Sorted by segments, what lies below a file comes right after it.
-fn find_directories(listed: &mut [Access], files: &[File]) -> Result<(), MetainfoError> {
+/// What is no file is a directory. Sorted by segments, what lies below a file comes right after it. Says which entry is
+/// wrong first, and how.
+fn find_directories(listed: &mut [Access], files: &[File]) -> Option<(usize, &'static str)> {
+    if listed.is_empty() {
+        return None;
+    }
     let mut files: Vec<&File> = files.iter().filter(|file| file.kind != FileKind::Padding).collect();
     files.sort_unstable_by(|one, other| one.path.cmp(&other.path));
     let mut files = files.into_iter().peekable();
@@ -114,17 +137,19 @@ fn find_directories(listed: &mut [Access], files: &[File]) -> Result<(), Metainf
         while let Some(file) = files.next_if(|file| file.path <= *path) {
             before = Some(file);
         }
-        let refused = |fault| Err(MetainfoError::Access(index, fault));
-        match before {
-            Some(file) if file.path == *path && access.mode.is_some() && matches!(file.kind, FileKind::Symlink(_)) => {
-                return refused("is a symlink with a mode");
+        let fault = match before {
+            Some(file) if file.path == *path => access.contradiction(file),
+            Some(file) if path.segments().starts_with(file.path.segments()) => Some("is below a file"),
+            _ => {
+                access.is_directory = true;
+                None
             }
-            Some(file) if file.path == *path => {}
-            Some(file) if path.segments().starts_with(file.path.segments()) => return refused("is below a file"),
-            _ => access.is_directory = true,
+        };
+        if let Some(fault) = fault {
+            return Some((index, fault));
         }
     }
-    Ok(())
+    None
 }
 
 #[cfg(test)]
@@ -160,8 +185,9 @@ mod tests {
 
     #[test]
     fn it_reads_back_as_it_was_built_and_what_is_no_file_is_a_directory() {
-        let listed = ["", "a", "a/b", "a/f", "b"].map(|path| entry(path, Some(0o750), Some((0, 4_294_967_294))));
-        let listed = [listed.to_vec(), vec![entry("l", None, Some((1, 2)))]].concat();
+        let all = [("", 0o1777), ("a", 0o750), ("a/b", 0o000), ("a/f", 0o640), ("b", 0o1000)];
+        let mut listed = all.map(|(path, mode)| entry(path, Some(mode), Some((0, 4_294_967_294)))).to_vec();
+        listed.push(entry("l", None, Some((1, 2))));
         let read = with(listed.clone()).unwrap();
         let directories: Vec<bool> = read.iter().map(|access| access.is_directory).collect();
         assert_eq!(directories, [true, true, true, false, true, false]);
@@ -170,15 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_could_reach_outside_or_give_more_than_nine_bits_is_refused() {
+    fn a_list_that_could_reach_outside_or_that_contradicts_the_files_is_refused() {
         let mode = |path| entry(path, Some(0o755), None);
         let refused = [
             (vec![mode("l")], "access 0 is a symlink with a mode"),
-            (vec![mode("a/f"), mode("l/x")], "access 1 is below a file"),
+            (vec![entry("a/f", Some(0o644), None), mode("l/x")], "access 1 is below a file"),
             (vec![mode("a/f/x")], "access 0 is below a file"),
             (vec![mode("b"), mode("a")], "access 1 is out of order, or there twice"),
             (vec![mode(""), mode("")], "access 1 is out of order, or there twice"),
-            (vec![entry("a", Some(0o4755), None)], "access 0 has a mode beyond nine bits"),
+            (vec![mode("a/f")], "access 0 has a mode that contradicts the executable bit of its file"),
+            (vec![entry("a/f", Some(0o1644), None)], "access 0 is a file with a sticky bit"),
+            (vec![entry("a", Some(0o2755), None)], "access 0 has a mode beyond read, write, execute and sticky"),
             (vec![entry("a", None, Some((u32::MAX, 0)))], "access 0 has an owner beyond 32 bits"),
         ];
         for (listed, expected) in refused {
@@ -189,8 +217,15 @@ mod tests {
             Metainfo::parse(format!("d4:info{info}e").into_bytes())
         };
         assert!(around("d4:modei420e4:pathlee").is_ok());
-        for access in ["d4:modei420e4:pathl1:aee", "d4:modei-1e4:pathlee", "d4:pathle3:uidi0ee", "d4:modei420ee", "i1e"]
-        {
+        for access in [
+            "d4:modei493e4:pathlee",
+            "d4:modei932e4:pathlee",
+            "d4:modei420e4:pathl1:aee",
+            "d4:modei-1e4:pathlee",
+            "d4:pathle3:uidi0ee",
+            "d4:modei420ee",
+            "i1e",
+        ] {
             assert!(around(access).is_err(), "{access}");
         }
         let outside = "d5:filesld6:lengthi0e4:pathl1:feee4:name1:n12:piece lengthi65536e6:pieces0:e";
