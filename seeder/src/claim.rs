@@ -7,9 +7,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
-
-const PROBE: &str = ".nova-probe";
+use rustix::fs::{Mode, OFlags, open};
 
 /// Takes a directory for as long as the handle lives, or says that another has it. The system gives it back when a
 /// process dies, however it does.
@@ -17,7 +15,15 @@ const PROBE: &str = ".nova-probe";
 /// # Errors
 /// When there is no such directory, or the file system has no locks.
 pub(crate) fn claim(directory: &Path) -> io::Result<Option<File>> {
-    lock(directory, File::try_lock)
+    lock(directory, OFlags::empty(), File::try_lock)
+}
+
+/// The same, but that a symlink to a directory is none.
+///
+/// # Errors
+/// Those of [`claim`].
+pub(crate) fn claim_itself(directory: &Path) -> io::Result<Option<File>> {
+    lock(directory, OFlags::NOFOLLOW, File::try_lock)
 }
 
 /// The same together with others who share it.
@@ -25,32 +31,27 @@ pub(crate) fn claim(directory: &Path) -> io::Result<Option<File>> {
 /// # Errors
 /// Those of [`claim`].
 pub(crate) fn share(directory: &Path) -> io::Result<Option<File>> {
-    lock(directory, File::try_lock_shared)
+    lock(directory, OFlags::empty(), File::try_lock_shared)
 }
 
-fn lock(directory: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> io::Result<Option<File>> {
-    let handle = File::open(directory)?;
+fn lock(
+    directory: &Path,
+    flags: OFlags,
+    lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+) -> io::Result<Option<File>> {
+    // What is no directory is not waited for, as for the other end of a fifo.
+    let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = File::from(open(directory, flags, Mode::empty())?);
     match lock(&handle) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Who had it may have removed it in between; then this is a directory that nobody else can see.
-    let is_still_there =
-        directory.metadata().is_ok_and(|found| handle.metadata().is_ok_and(|own| own.ino() == found.ino()));
+    let is_still_there = directory
+        .metadata()
+        .is_ok_and(|found| handle.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())));
     Ok(is_still_there.then_some(handle))
-}
-
-/// Whether a directory belongs to whom belongs what this process makes in it: somebody else's may change at any time. That
-/// is asked of the file system, since over NFS what root makes may be nobody's.
-///
-/// # Errors
-/// When nothing can be made in it.
-pub(crate) fn is_own(directory: &File) -> io::Result<bool> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-    let probe = File::from(openat(directory, PROBE, flags, Mode::RUSR)?);
-    unlinkat(directory, PROBE, AtFlags::empty())?;
-    Ok(probe.metadata()?.uid() == directory.metadata()?.uid())
 }
 
 #[cfg(test)]
@@ -65,16 +66,6 @@ mod tests {
         assert!(claim(home.path()).unwrap().is_none());
         drop(owner);
         assert!(claim(home.path()).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_directory_of_somebody_else_is_not_own() {
-        let home = tempfile::tempdir().unwrap();
-        let handle = claim(home.path()).unwrap().unwrap();
-        assert!(is_own(&handle).unwrap());
-        std::os::unix::fs::chown(home.path(), Some(12_345), None).unwrap();
-        assert!(!is_own(&handle).unwrap());
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
     #[test]

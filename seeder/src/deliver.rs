@@ -2,6 +2,7 @@
 
 mod copy;
 mod error;
+mod refuse;
 mod share;
 mod stage;
 #[cfg(test)]
@@ -23,11 +24,10 @@ use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
 pub use self::error::DeliverError;
-use self::{error::write_error, stage::Stage};
+use self::{error::write_error, refuse::refuse, stage::Stage};
 use crate::{
     content::{Cancelled, Content},
     create::Preserve,
-    restore::try_owners,
     verify::matches,
 };
 
@@ -143,8 +143,8 @@ pub fn deliver(
 /// be known before it is fetched.
 ///
 /// # Errors
-/// [`DeliverError::Exists`] when something else has its name and shall not make way; [`DeliverError::Owner`];
-/// [`DeliverError::Share`]; [`DeliverError::Write`] when what is there cannot be said; [`DeliverError::Cancelled`].
+/// [`DeliverError::Exists`] when something else has its name and shall not make way; [`DeliverError::Mode`];
+/// [`DeliverError::Owner`]; [`DeliverError::Share`]; [`DeliverError::Write`] when what is there cannot be said; [`DeliverError::Cancelled`].
 pub fn look(
     info: &Info,
     directory: &Path,
@@ -172,19 +172,7 @@ pub fn look(
             return Err(DeliverError::Exists(path));
         }
     }
-    let (mode, directory) = (options.mode, directory.to_path_buf());
-    if mode == Mode::Keep(Delivery::HardLink) && !info.access.is_empty() {
-        let reason =
-            "it was pushed with mode bits or owners, which a hard link would give to the agent's own file: use \
-                      --delivery=reflink or --delivery=copy"
-                .to_owned();
-        return Err(DeliverError::Share { delivery: Delivery::HardLink, file: (&info.name).into(), directory, reason });
-    }
-    try_owners(info, &directory, &options.no_preserve).map_err(|(owner, source)| DeliverError::Owner {
-        directory,
-        owner,
-        source,
-    })?;
+    refuse(info, directory, options)?;
     Ok(None)
 }
 

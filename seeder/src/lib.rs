@@ -22,6 +22,7 @@ pub mod pull;
 pub mod push;
 pub mod restore;
 pub mod reuse;
+mod scratch;
 pub mod service;
 pub mod settings;
 pub mod source;

@@ -151,9 +151,10 @@ pub async fn pull(
     let fetcher = Fetcher::alone(request.listen, tracker, request.stall_after).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
-        Ok(Fetched::Staged { stage, pulled }) => {
-            let root = stage.path.join(&pulled.metainfo.info.name);
-            let delivered = deliver(&pulled.metainfo, &root, request, Mode::Move, observe, stop).await;
+        Ok(Fetched::Staged { mut stage, pulled }) => {
+            let delivered = deliver(&pulled.metainfo, &pulled.path, request, Mode::Move, observe, stop).await;
+            stage.is_kept = delivered.is_err() && request.is_over();
+            let delivered = delivered.map_err(|error| stage.named(error));
             delivered.map(|delivered| Pulled { path: delivered.path, was_there: delivered.was_there, ..pulled })
         }
         Ok(Fetched::WasThere(pulled)) => Ok(pulled),
@@ -190,16 +191,15 @@ async fn fetch(
         return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
     let mut stage = Stage::new(&request.directory, metainfo.info_hash())?;
-    let root = stage.path.join(&metainfo.info.name);
-    let folder = if metainfo.info.is_single_file { &stage.path } else { &root };
+    let root = stage.root().join(&metainfo.info.name);
+    let folder = if metainfo.info.is_single_file { stage.root() } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
-    fetcher.add(&metainfo, folder, &origins, request.holdings(&metainfo)).await?;
+    let added = fetcher.add(&metainfo, folder, &origins, request.holdings(&metainfo)).await;
+    added.map_err(|error| stage.named(error.into()))?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
-    if watched.is_none() {
-        stage.is_kept = request.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    }
-    let last = watched.ok_or_else(cancelled)??;
+    stage.is_kept = watched.is_none() && request.is_over();
+    let last = watched.ok_or_else(cancelled)?.map_err(|error| stage.named(error))?;
     let (had, sources) = (last.reused, last.sources);
     let pulled = Pulled { metainfo, tag, path: root, was_there: false, had, sources };
     Ok(Fetched::Staged { stage, pulled })
@@ -282,6 +282,11 @@ impl Request {
     fn options(&self, mode: Mode) -> deliver::Options {
         let Self { replace, is_durable, no_preserve, .. } = self.clone();
         deliver::Options { replace, mode, is_intact: false, is_durable, no_preserve }
+    }
+
+    /// Whether its time is over.
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     fn holdings(&self, metainfo: &Metainfo) -> Holdings {

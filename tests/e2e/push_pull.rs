@@ -78,26 +78,28 @@ fn a_change_of_mode_bits_alone_is_a_version_that_moves_no_byte() {
 
 #[test]
 fn a_root_without_other_users_is_told_before_anything_is_fetched() {
-    let stack = Stack::start();
-    let file = stack.path("demo");
+    let mut stack = Stack::start();
+    let (home, file) = (stack.path("."), stack.path("demo"));
     fs::write(&file, "x".repeat(100_000)).unwrap();
     lchown(&file, Some(12_345), Some(0)).unwrap();
     let cli = stack.cli();
-    cli.run(stack.home.path(), ["push", "demo", "demo:v1", "--preserve", "ownership"]).success();
+    cli.run(&home, ["push", "demo", "demo:v1", "--preserve", "ownership"]).success();
     // As in a container of a user's own, where nobody else has a number.
     let pull = |more: &[&str]| {
         let pull = ["pull", "--no-agent", "demo:v1", "--download-dir=out", "--json"];
-        let pull = cli.command(stack.home.path(), pull.iter().chain(more));
+        let pull = cli.command(&home, pull.iter().chain(more));
         let mut alone = Command::new("unshare");
         alone.args(["--user", "--map-root-user"]).arg(pull.get_program()).args(pull.get_args());
         alone.current_dir(pull.get_current_dir().unwrap());
         alone.envs(pull.get_envs().filter_map(|(key, value)| Some((key, value?))));
         alone.output().unwrap()
     };
-    let refused = pull(&[]);
+    assert!(pull(&["--no-preserve", "ownership"]).status.success());
+    assert_eq!(fs::metadata(stack.path("out/demo")).unwrap().uid(), 0);
+    fs::remove_file(stack.path("out/demo")).unwrap();
+    stack.kill("origin");
+    let refused = pull(&["--timeout", "20"]);
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("given to 12345:0") && error.contains("--no-preserve ownership"), "{error}");
     assert_eq!((refused.status.code(), fs::read_dir(stack.path("out")).unwrap().count()), (Some(2), 0));
-    assert!(pull(&["--no-preserve", "ownership"]).status.success());
-    assert_eq!(fs::metadata(stack.path("out/demo")).unwrap().uid(), 0);
 }

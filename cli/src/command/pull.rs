@@ -17,7 +17,7 @@ use nova_seeder::{
     deliver::{Delivery, Replace},
     place::{Place, Through, info_hash_of},
     pull::{Pulled, Request},
-    restore::may_give,
+    restore::is_privileged,
     source::Source,
 };
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ impl Pull {
         context.report(&outcome, outcome.text(started.elapsed()))?;
         let has_owners = || pulled.metainfo.info.access.iter().any(|access| access.owner.is_some());
         let wants_owners = !pulled.was_there && !self.no_preserve.contains(&Preserve::Ownership);
-        if wants_owners && !may_give() && has_owners() {
+        if wants_owners && !is_privileged() && has_owners() {
             context.say("it was pushed with its owners, and is yours: only root gives files to others");
         }
         Ok(Exit::Done)

@@ -11,7 +11,10 @@ use nova_protocol::{
     FilePath, PieceLength,
     metainfo::{File, FileKind, Info},
 };
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    thread::{CapabilitySet, capabilities, set_capabilities},
+};
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
@@ -36,6 +39,10 @@ pub(crate) fn write(root: &Path, files: &[(&str, &[u8])]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
+}
+
+pub(crate) fn make_fifo(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {

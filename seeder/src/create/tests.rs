@@ -2,7 +2,6 @@ use std::{
     ffi::OsStr,
     fs::File,
     os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener},
-    process::Command,
 };
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -10,7 +9,7 @@ use nova_protocol::InfoHash;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::content::fixture::{created, preserved, set_mode, try_create, write, write_mixed};
+use crate::content::fixture::{created, make_fifo, preserved, set_mode, try_create, write, write_mixed};
 
 fn sha1(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().to_vec()
@@ -195,7 +194,7 @@ fn special_files_are_named() {
     let _socket = UnixListener::bind(dir.path().join("tree/socket")).unwrap();
     assert_eq!(refusal(&dir), "DIR/tree/socket is a socket, expected a file, a directory or a symlink");
     fs::remove_file(dir.path().join("tree/socket")).unwrap();
-    assert!(Command::new("mkfifo").arg(dir.path().join("tree/fifo")).status().unwrap().success());
+    make_fifo(&dir.path().join("tree/fifo"));
     assert_eq!(refusal(&dir), "DIR/tree/fifo is a fifo, expected a file, a directory or a symlink");
     let device = try_create(Path::new("/dev/null")).unwrap_err().to_string();
     assert_eq!(device, "/dev/null is a device, expected a file, a directory or a symlink");

@@ -59,8 +59,16 @@ pub enum DeliverError {
         /// Why it cannot be done, and what can.
         reason: String,
     },
-    /// Whose it was pushed as, nothing can be here.
-    #[error("nothing in {} can be given to {owner}: {source}; with --no-preserve ownership it is yours", directory.display())]
+    /// It was pushed with mode bits, and nothing can have its own here.
+    #[error("nothing in {} has mode bits of its own: {source}; --no-preserve mode does without", directory.display())]
+    Mode {
+        /// The destination directory.
+        directory: PathBuf,
+        /// Why it cannot be.
+        source: io::Error,
+    },
+    /// It was pushed as somebody's whose nothing can be here.
+    #[error("nothing in {} can be given to {owner}: {source}; --no-preserve ownership does without", directory.display())]
     Owner {
         /// The destination directory.
         directory: PathBuf,

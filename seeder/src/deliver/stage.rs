@@ -9,7 +9,7 @@ use std::{
 
 use nova_protocol::metainfo::{self, FileKind, Info};
 use rustix::{
-    fs::{CWD, OFlags, RenameFlags, openat, renameat_with, syncfs},
+    fs::{CWD, RenameFlags, renameat_with, syncfs},
     io::Errno,
 };
 use tempfile::TempDir;
@@ -22,9 +22,10 @@ use super::{
     share, write_error,
 };
 use crate::{
-    claim::claim,
+    claim::claim_itself,
     content::{Cancelled, Content, open_file, symlink},
     restore::{self, last_mode, remove_tree, restore},
+    scratch::Scratch,
     verify::{Check, verify},
 };
 
@@ -32,17 +33,14 @@ use crate::{
 const MANY_FILES: usize = 256;
 
 const PREFIX: &str = ".nova-stage-";
-/// What the content is called in its stage.
-const NEW: &str = "new";
 
-/// A fresh directory beside the destination, closed to others, removed with whatever is in it when this is dropped.
+/// A fresh directory beside the destination, removed with whatever is in it when this is dropped.
 pub(super) struct Stage<'a> {
     content: &'a Content<&'a Info>,
     directory: &'a Path,
     options: &'a Options,
     staging: TempDir,
-    /// Keeps others from sweeping it. Open from the start, so that a sync reports what failed to be written since then.
-    handle: File,
+    scratch: Scratch,
 }
 
 impl<'a> Stage<'a> {
@@ -55,9 +53,10 @@ impl<'a> Stage<'a> {
         let closed = Permissions::from_mode(0o700);
         let staging = tempfile::Builder::new().prefix(PREFIX).permissions(closed).tempdir_in(directory);
         let staging = staging.map_err(|source| write_error(directory, source))?;
-        let claimed = claim(staging.path()).and_then(|handle| handle.ok_or_else(|| io::ErrorKind::ResourceBusy.into()));
-        let handle = claimed.map_err(|source| write_error(staging.path(), source))?;
-        Ok(Self { content, directory, options, staging, handle })
+        let taken =
+            Scratch::take(staging.path()).and_then(|taken| taken.ok_or_else(|| io::ErrorKind::ResourceBusy.into()));
+        let scratch = taken.map_err(|source| write_error(staging.path(), source))?;
+        Ok(Self { content, directory, options, staging, scratch })
     }
 
     /// Builds the content, verified unless it is moved or known to be intact: its source has been on a disk, perhaps for
@@ -87,8 +86,7 @@ impl<'a> Stage<'a> {
             fs::create_dir_all(&directory).map_err(|source| self.failed(&directory, source))?;
         }
         self.link_symlinks()?;
-        restore(info, &self.handle, Path::new(NEW), &self.options.no_preserve)
-            .map_err(|(path, source)| self.failed(&self.staging.path().join(path), source))?;
+        restore(info, &self.root(), &self.options.no_preserve).map_err(|(path, source)| self.failed(&path, source))?;
         progress(info.length, info.length);
         Ok(())
     }
@@ -102,7 +100,7 @@ impl<'a> Stage<'a> {
         let first = files.find(|(_, file)| file.length > 0 && file.kind != FileKind::Padding);
         let Some((index, file)) = first else { return Ok(Mode::Keep(Delivery::Copy)) };
         let source = open_source(&self.content.path_of(index), file.length)?;
-        let probe = tempfile::tempfile_in(self.staging.path()).map_err(|source| self.failed(&self.root(), source))?;
+        let probe = tempfile::tempfile_in(self.scratch.root()).map_err(|source| self.failed(&self.root(), source))?;
         let has_reflinks = share::reflink(&source, &probe).is_ok();
         Ok(Mode::Keep(if has_reflinks { Delivery::Reflink } else { Delivery::Copy }))
     }
@@ -151,8 +149,9 @@ impl<'a> Stage<'a> {
         if !self.options.is_durable {
             return Ok(());
         }
-        if self.content.info().files.len() >= MANY_FILES {
-            return syncfs(&self.handle).map_err(|error| self.failed(&self.root(), error.into()));
+        let info = self.content.info();
+        if info.files.len() + info.access.len() >= MANY_FILES {
+            return syncfs(self.scratch.handle()).map_err(|error| self.failed(&self.root(), error.into()));
         }
         for entry in WalkDir::new(self.root()).contents_first(true) {
             let entry = entry.map_err(|error| self.failed(&self.root(), error.into()))?;
@@ -167,15 +166,14 @@ impl<'a> Stage<'a> {
     /// Renames the content to `path`; what has that name, when something has, is gone in the same moment where the
     /// file system can do that.
     pub fn put(&self, path: &Path, replaces: bool) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = openat(&self.handle, NEW, flags, rustix::fs::Mode::empty());
+        let root = File::open(self.root());
         if replaces {
             restore::rename(path, || self.put_for_old(path))?;
         } else {
             fs::rename(self.root(), path)?;
         }
         let Some(mode) = last_mode(self.content.info(), &self.options.no_preserve) else { return Ok(()) };
-        let root = File::from(root?);
+        let root = root?;
         root.set_permissions(Permissions::from_mode(mode))?;
         if self.options.is_durable { root.sync_all() } else { Ok(()) }
     }
@@ -188,7 +186,7 @@ impl<'a> Stage<'a> {
     }
 
     pub fn put_after_old(&self, path: &Path) -> io::Result<()> {
-        let old = self.staging.path().join("old");
+        let old = self.scratch.root().join("old");
         fs::rename(path, &old)?;
         fs::rename(self.root(), path).inspect_err(|_| {
             // The first error is the one to tell.
@@ -197,7 +195,7 @@ impl<'a> Stage<'a> {
     }
 
     fn root(&self) -> PathBuf {
-        self.staging.path().join(NEW)
+        self.scratch.root().join("new")
     }
 
     /// Where file `index` is built.
@@ -291,7 +289,7 @@ fn open_source(path: &Path, expected: u64) -> Result<File, DeliverError> {
 fn sweep(directory: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
-        if let Ok(Some(_claim)) = claim(&entry.path())
+        if let Ok(Some(_claim)) = claim_itself(&entry.path())
             && let Err(error) = remove_tree(&entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "cannot remove what an earlier delivery left");

@@ -12,7 +12,7 @@ use nova_protocol::metainfo::FileKind;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::content::fixture::{created, info, listing, set_mode, write, write_mixed};
+use crate::content::fixture::{created, info, listing, make_fifo, set_mode, write, write_mixed};
 
 const COPY: &Options = &Options {
     replace: Replace::Nothing,
@@ -355,8 +355,11 @@ fn what_a_killed_delivery_left_is_swept_and_one_under_way_is_not() {
         fs::create_dir_all(left.join("tree")).unwrap();
     }
     let _delivery = crate::claim::claim(&alive).unwrap().unwrap();
+    // Others' are left alone, and hold nothing up.
+    make_fifo(&setup.out.join(".nova-stage-fifo"));
+    symlink(&setup.source, setup.out.join(".nova-stage-link")).unwrap();
     setup.deliver(COPY).unwrap();
-    assert!(!dead.exists() && alive.exists());
+    assert!(!dead.exists() && alive.exists() && setup.source.exists());
 }
 
 #[test]

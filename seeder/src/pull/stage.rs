@@ -1,43 +1,45 @@
 //! Where a pull without an agent keeps what has come in.
 
 use std::{
-    fs::{self, DirBuilder, File},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs,
     path::{Path, PathBuf},
 };
 
 use nova_protocol::InfoHash;
 
 use super::PullError;
-use crate::claim::{claim, is_own};
+use crate::{deliver::DeliverError, fetch::FetchError, scratch::Scratch};
 
-/// A directory `.nova-INFO_HASH` beside the destination, closed to others; removed when the pull ends, unless it is to be
-/// gone on with.
+/// A directory `.nova-INFO_HASH` beside the destination; removed when the pull ends, unless it is to be gone on with.
 pub(super) struct Stage {
-    pub path: PathBuf,
+    path: PathBuf,
+    scratch: Scratch,
     pub is_kept: bool,
-    _claim: File,
 }
 
 impl Stage {
     pub fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
         let path = directory.join(format!(".nova-{info_hash}"));
-        let claimed = make(directory, &path).map_err(|source| PullError::Stage { path: path.clone(), source })?;
-        let claim = claimed.ok_or_else(|| PullError::Busy(directory.to_path_buf()))?;
-        Ok(Self { path, is_kept: false, _claim: claim })
+        let taken = fs::create_dir_all(directory).and_then(|()| Scratch::take(&path));
+        let taken = taken.map_err(|source| PullError::Stage { path: path.clone(), source })?;
+        let scratch = taken.ok_or_else(|| PullError::Busy(directory.to_path_buf()))?;
+        Ok(Self { path, scratch, is_kept: false })
     }
-}
 
-fn make(directory: &Path, path: &Path) -> io::Result<Option<File>> {
-    fs::create_dir_all(directory)?;
-    // An earlier pull may have left it, which `recursive` does not mind.
-    DirBuilder::new().mode(0o700).recursive(true).create(path)?;
-    match claim(path)? {
-        Some(claim) if !is_own(&claim)? => {
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's: remove it"))
+    /// Where it is, whatever has its name.
+    pub fn root(&self) -> &Path {
+        self.scratch.root()
+    }
+
+    /// What went wrong in it, with the names that people know.
+    pub fn named(&self, error: PullError) -> PullError {
+        match error {
+            PullError::Fetch(FetchError::Reserve(_) | FetchError::Failed(_))
+            | PullError::Deliver(DeliverError::Read { .. } | DeliverError::Length { .. }) => {
+                FetchError::Failed(self.scratch.named(&error.to_string())).into()
+            }
+            other => other,
         }
-        claim => Ok(claim),
     }
 }
 
@@ -53,35 +55,19 @@ impl Drop for Stage {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, chown};
-
     use super::*;
 
-    fn stage(directory: &Path) -> Result<Stage, PullError> {
-        Stage::new(directory, InfoHash::of(b""))
-    }
-
     #[test]
-    fn it_is_closed_to_others_and_one_pull_has_it() {
+    fn it_is_gone_with_the_pull_unless_it_is_kept() {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("a/out");
-        let mut first = stage(&out).unwrap();
-        assert_eq!(fs::metadata(&first.path).unwrap().mode() & 0o777, 0o700);
-        assert!(matches!(stage(&out), Err(PullError::Busy(directory)) if directory == out));
+        let stage = || Stage::new(&out, InfoHash::of(b""));
+        let mut first = stage().unwrap();
+        assert!(matches!(stage(), Err(PullError::Busy(directory)) if directory == out));
         first.is_kept = true;
         drop(first);
-        drop(stage(&out).unwrap());
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+        drop(stage().unwrap());
         assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn one_that_somebody_else_has_put_there_is_not_used() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join(format!(".nova-{}", InfoHash::of(b"")));
-        fs::create_dir(&path).unwrap();
-        chown(&path, Some(12_345), None).unwrap();
-        let error = stage(home.path()).err().unwrap().to_string();
-        assert!(error.contains("another user's"), "{error}");
-        assert!(path.is_dir());
     }
 }

@@ -10,7 +10,7 @@ use nova_protocol::{
 use super::Fault;
 use crate::{
     create::Preserve,
-    restore::{mode, owner, place},
+    restore::{is_mode, owner, place},
 };
 
 /// What is not as it was pushed, in the order of the list. What is wrong with a file in other ways is others' to report.
@@ -37,7 +37,8 @@ fn faults_of(access: &Access, path: &Path, no_preserve: &[Preserve]) -> [Option<
         return [access.is_directory.then_some(Fault::Kind), None];
     }
     let found = metadata.mode() & 0o1777;
-    let mode = mode(access, no_preserve).filter(|&expected| found != expected && !metadata.is_symlink());
+    let mode = access.mode.filter(|_| !no_preserve.contains(&Preserve::Mode) && !metadata.is_symlink());
+    let mode = mode.filter(|&expected| !is_mode(access, found, expected));
     let mode = mode.map(|expected| Fault::Mode { found, expected });
     let found = Owner { uid: metadata.uid(), gid: metadata.gid() };
     let owner = owner(access, no_preserve).filter(|&expected| found != expected);

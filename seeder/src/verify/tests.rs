@@ -1,9 +1,9 @@
-use std::{fs::File as Handle, os::unix::fs::symlink, process::Command, sync::Arc};
+use std::{fs::File as Handle, os::unix::fs::symlink, sync::Arc};
 
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use crate::content::fixture::{created, info, set_mode, write_mixed};
+use crate::content::fixture::{created, info, make_fifo, set_mode, write_mixed};
 
 struct Tree {
     _dir: TempDir,
@@ -106,7 +106,7 @@ fn another_way_to_write_a_target_is_the_same_symlink() {
 fn a_fifo_in_place_of_a_file_does_not_block() {
     let tree = Tree::new();
     fs::remove_file(tree.root.join("b")).unwrap();
-    assert!(Command::new("mkfifo").arg(tree.root.join("b")).status().unwrap().success());
+    make_fifo(&tree.root.join("b"));
     assert_eq!(tree.faults(), ["b: of another kind, or below a symlink"]);
 }
 

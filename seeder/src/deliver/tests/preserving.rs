@@ -70,7 +70,9 @@ fn what_its_owner_may_not_read_is_recognised_all_the_same() {
     });
     let mode = |path| fs::metadata(setup.target().join(path)).unwrap().mode() & 0o777;
     assert_eq!((mode("b"), mode("a")), (0o400, 0o500));
-    setup.deliver(REPLACE).unwrap();
+    assert!(setup.deliver(COPY).unwrap().was_there, "whoever looks");
+    fs::remove_dir_all(setup.target()).unwrap();
+    setup.deliver(COPY).unwrap();
     assert_eq!((mode("b"), mode("a")), (0o000, 0o000), "root can read it");
 }
 

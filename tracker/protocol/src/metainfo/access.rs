@@ -25,7 +25,7 @@ pub struct Access {
 }
 
 /// Whose something is, by numbers: their names are another machine's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// The user.
     pub uid: u32,
