@@ -98,7 +98,8 @@ pub struct Delivered {
 ///
 /// It is written beside its place, made durable and then renamed, so that nobody sees a part of it, and replaced
 /// content is there until the new one is. Executable bits and symlinks are restored (BEP 47). A source that stays is
-/// verified on the way, unless it is known to be intact; one that is moved was fetched a moment ago. `progress` is told the bytes delivered so far and the bytes in all.
+/// verified on the way, unless it is known to be intact; one that is moved was fetched a moment ago. `progress` is told
+/// the bytes delivered so far and the bytes in all.
 ///
 /// # Errors
 /// Every variant of [`DeliverError`].
@@ -144,7 +145,8 @@ pub fn deliver(
 ///
 /// # Errors
 /// [`DeliverError::Exists`] when something else has its name and shall not make way; [`DeliverError::Mode`];
-/// [`DeliverError::Owner`]; [`DeliverError::Share`]; [`DeliverError::Write`] when what is there cannot be said; [`DeliverError::Cancelled`].
+/// [`DeliverError::Owner`]; [`DeliverError::Share`]; [`DeliverError::Write`] when what is there cannot be said;
+/// [`DeliverError::Cancelled`].
 pub fn look(
     info: &Info,
     directory: &Path,

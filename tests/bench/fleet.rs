@@ -48,6 +48,9 @@ struct Arguments {
     /// Who pulls; several take turns.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "nova")]
     leechers: Vec<Kind>,
+    /// Let libtorrent and Transmission speak TCP alone, and not uTP.
+    #[arg(long)]
+    tcp: bool,
     /// Over how many seconds the starts are spread.
     #[arg(long, default_value_t = 0.0)]
     spread: f64,

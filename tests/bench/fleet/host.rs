@@ -46,6 +46,8 @@ pub struct Job<'a> {
     pub torrent: &'a Path,
     pub info_hash: InfoHash,
     pub tracker: SocketAddr,
+    /// Without uTP.
+    pub tcp: bool,
 }
 
 impl Kind {
@@ -102,8 +104,8 @@ impl Client {
         let mut command = match self.kind {
             Kind::Nova => unreachable!("done above"),
             Kind::Aria2 => self.aria2(job.torrent)?,
-            Kind::Transmission => self.transmission(job.torrent)?,
-            Kind::Libtorrent => self.libtorrent(job.torrent, seeds),
+            Kind::Transmission => self.transmission(job)?,
+            Kind::Libtorrent => self.libtorrent(job, seeds),
         };
         self.spawn(command.env("HOME", &self.home).current_dir(&self.home))
     }
@@ -161,12 +163,12 @@ impl Client {
         Ok(command)
     }
 
-    fn transmission(&self, torrent: &Path) -> Result<Command> {
+    fn transmission(&self, job: Job<'_>) -> Result<Command> {
         let watched = self.home.join("watched");
         fs::create_dir_all(&watched)?;
-        fs::copy(torrent, watched.join("content.torrent"))?;
+        fs::copy(job.torrent, watched.join("content.torrent"))?;
         let settings = json!({
-            "dht-enabled": false, "port-forwarding-enabled": false, "peer-port": 6881,
+            "dht-enabled": false, "port-forwarding-enabled": false, "peer-port": 6881, "utp-enabled": !job.tcp,
             "rpc-enabled": false, "download-dir": self.home.join("content"),
             "watch-dir": watched, "watch-dir-enabled": true,
             "script-torrent-done-enabled": true, "script-torrent-done-filename": self.hook()?,
@@ -177,11 +179,11 @@ impl Client {
         Ok(command)
     }
 
-    fn libtorrent(&self, torrent: &Path, seeds: bool) -> Command {
+    fn libtorrent(&self, job: Job<'_>, seeds: bool) -> Command {
         // Debian's own interpreter: it is the one that has Debian's module.
         let mut command = Command::new("/usr/bin/python3");
-        command.args(["-c", LIBTORRENT, if seeds { "seed" } else { "join" }]).arg(torrent).arg("content");
-        command.arg(format!("{}:6881", self.host.ip));
+        command.args(["-c", LIBTORRENT, if seeds { "seed" } else { "join" }]).arg(job.torrent).arg("content");
+        command.arg(format!("{}:6881", self.host.ip)).arg(if job.tcp { "tcp" } else { "any" });
         command
     }
 

@@ -1,4 +1,7 @@
-"""Seeds or fetches one torrent, with libtorrent's own defaults but for discovery: ROLE TORRENT FOLDER ADDRESS."""
+"""Seeds or fetches one torrent, with libtorrent's own defaults but for discovery: ROLE TORRENT FOLDER ADDRESS TRANSPORT.
+
+The transport is tcp for TCP alone, or any.
+"""
 
 import pathlib
 import sys
@@ -6,12 +9,14 @@ import time
 
 import libtorrent
 
-role, torrent, folder, address = sys.argv[1:]
+role, torrent, folder, address, transport = sys.argv[1:]
 session = libtorrent.session({
     "listen_interfaces": address,
     "enable_dht": False,
     "enable_upnp": False,
     "enable_natpmp": False,
+    "enable_outgoing_utp": transport != "tcp",
+    "enable_incoming_utp": transport != "tcp",
 })
 parameters = libtorrent.add_torrent_params()
 parameters.ti = libtorrent.torrent_info(torrent)

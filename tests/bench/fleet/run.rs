@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments, number: usize) -> Result<Outcome> {
     let metainfo = describe(arguments, &file)?;
     let torrent = home.path().join("content.torrent");
     fs::write(&torrent, metainfo.as_bytes())?;
-    let job = Job { torrent: &torrent, info_hash: metainfo.info_hash(), tracker: tracker.http };
+    let job = Job { torrent: &torrent, info_hash: metainfo.info_hash(), tracker: tracker.http, tcp: arguments.tcp };
 
     let mut seeders = start_seeders(arguments, home.path(), &tracker, &metainfo, job)?;
     let mut leechers = Vec::new();
