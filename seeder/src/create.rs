@@ -114,7 +114,8 @@ pub enum CreateError {
 /// Makes a torrent of the file or directory at `path`, which may be a symlink to it.
 ///
 /// Files are sorted by the bytes of their path segments. A symlink inside the directory is kept as one (BEP 47); an
-/// empty directory is left out unless something is preserved. `progress` is told, from many threads, the bytes hashed so far and the bytes in all.
+/// empty directory is left out unless something is preserved. `progress` is told, from many threads, the bytes hashed so
+/// far and the bytes in all.
 ///
 /// # Errors
 /// Every variant of [`CreateError`]; the first file that cannot be read ends it.

@@ -48,6 +48,11 @@ impl Scratch {
         Ok(Some(Self { path: path.to_path_buf(), root, handle }))
     }
 
+    /// The name by which it was taken.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the directory is, whatever has its name.
     pub fn root(&self) -> &Path {
         &self.root

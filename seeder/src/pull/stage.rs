@@ -1,9 +1,6 @@
 //! Where a pull without an agent keeps what has come in.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use nova_protocol::InfoHash;
 
@@ -12,7 +9,6 @@ use crate::{deliver::DeliverError, fetch::FetchError, scratch::Scratch};
 
 /// A directory `.nova-INFO_HASH` beside the destination; removed when the pull ends, unless it is to be gone on with.
 pub(super) struct Stage {
-    path: PathBuf,
     scratch: Scratch,
     pub is_kept: bool,
 }
@@ -21,9 +17,9 @@ impl Stage {
     pub fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
         let path = directory.join(format!(".nova-{info_hash}"));
         let taken = fs::create_dir_all(directory).and_then(|()| Scratch::take(&path));
-        let taken = taken.map_err(|source| PullError::Stage { path: path.clone(), source })?;
+        let taken = taken.map_err(|source| PullError::Stage { path, source })?;
         let scratch = taken.ok_or_else(|| PullError::Busy(directory.to_path_buf()))?;
-        Ok(Self { path, scratch, is_kept: false })
+        Ok(Self { scratch, is_kept: false })
     }
 
     /// Where it is, whatever has its name.
@@ -46,9 +42,9 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if !self.is_kept
-            && let Err(error) = fs::remove_dir_all(&self.path)
+            && let Err(error) = fs::remove_dir_all(self.scratch.path())
         {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove");
+            tracing::warn!(path = %self.scratch.path().display(), %error, "cannot remove");
         }
     }
 }
