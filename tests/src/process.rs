@@ -1,9 +1,11 @@
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     net::{SocketAddr, TcpListener, UdpSocket},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,15 +30,19 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// An address on loopback that was free a moment ago, for a program that must come back to it after a restart.
+/// An address on loopback that was free a moment ago, for a program that must come back to it after a restart. No two of a
+/// test are the same: what one program has not yet taken looks free for the next.
 ///
 /// Its port is below those that the kernel gives to whoever dials, since one of those may be taken before it is used.
 pub fn free_addr() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let free = |port| {
         let _datagrams = UdpSocket::bind(("127.0.0.1", port)).ok()?;
         TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr()).ok()
     };
-    std::iter::repeat_with(|| rand::rng().random_range(10_000..32_768)).find_map(free).unwrap()
+    let mut ports = std::iter::repeat_with(|| rand::rng().random_range(10_000..32_768));
+    ports.find_map(|port| free(port).filter(|_| given.insert(port))).unwrap()
 }
 
 impl Process {
@@ -92,5 +98,16 @@ impl Drop for Process {
             let signal = self.child.try_wait().ok().flatten().and_then(|status| status.signal());
             eprintln!("--- {} (signal {signal:?})\n{}", self.name, self.log());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_is_given_twice() {
+        let given: BTreeSet<SocketAddr> = std::iter::repeat_with(free_addr).take(2000).collect();
+        assert_eq!(given.len(), 2000);
     }
 }
