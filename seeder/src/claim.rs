@@ -34,6 +34,11 @@ pub(crate) fn share(directory: &Path) -> io::Result<Option<File>> {
     lock(directory, OFlags::empty(), File::try_lock_shared)
 }
 
+/// Whether a directory is the user's whose what this process makes in it is: over NFS what root makes may be nobody's.
+pub(crate) fn is_own(directory: &File, path: &Path) -> io::Result<bool> {
+    Ok(tempfile::tempfile_in(path)?.metadata()?.uid() == directory.metadata()?.uid())
+}
+
 fn lock(
     directory: &Path,
     flags: OFlags,

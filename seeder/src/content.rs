@@ -55,11 +55,10 @@ pub(crate) struct ReadError {
 }
 
 impl<I: Deref<Target = Info>> Content<I> {
-    /// The content at `root`, which is the file of a single-file torrent and the directory of any other; `root` itself
-    /// may be a symlink.
+    /// The content at `root`, which is the file of a single-file torrent and the directory of any other. A file that is a
+    /// symlink is none; whoever means what it leads to resolves it first.
     pub fn new(info: I, root: &Path) -> Self {
-        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        Self { info, root, scattered: None, writable: false, open: OpenFiles::default() }
+        Self { info, root: root.to_path_buf(), scattered: None, writable: false, open: OpenFiles::default() }
     }
 
     /// The same, to be written to as well.
@@ -77,7 +76,7 @@ impl<I: Deref<Target = Info>> Content<I> {
         &self.info
     }
 
-    /// Where the content is, symlinks resolved.
+    /// Where the content is.
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -16,14 +16,15 @@ use nova_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::stage::Stage;
+use self::stage::{named, stage, sweep};
 use crate::{
     agent_client::AgentClient,
     content::Cancelled,
     create::Preserve,
-    deliver::{self, DeliverError, Delivery, Mode, Replace},
+    deliver::{self, DeliverError, Delivered, Delivery, Replace},
     fetch::{FetchError, Fetcher},
     reuse::Holdings,
+    scratch::Scratch,
     service::ServiceError,
     source::{ResolveError, Resolved, Source},
     store,
@@ -151,10 +152,8 @@ pub async fn pull(
     let fetcher = Fetcher::alone(request.listen, tracker, request.stall_after).await?;
     let pulled = match fetch(&fetcher, tracker, request, &observe, stop).await {
         // Once begun, a delivery is waited for: it ends whole, or it leaves nothing.
-        Ok(Fetched::Staged { mut stage, pulled }) => {
-            let delivered = deliver(&pulled.metainfo, &pulled.path, request, Mode::Move, observe, stop).await;
-            stage.is_kept = delivered.is_err() && request.is_over();
-            let delivered = delivered.map_err(|error| stage.named(error));
+        Ok(Fetched::Staged { stage, pulled }) => {
+            let delivered = deliver_fetched(&pulled.metainfo, stage, request, observe, stop).await;
             delivered.map(|delivered| Pulled { path: delivered.path, was_there: delivered.was_there, ..pulled })
         }
         Ok(Fetched::WasThere(pulled)) => Ok(pulled),
@@ -171,7 +170,7 @@ enum Fetched {
     /// It is in a stage.
     Staged {
         /// Where.
-        stage: Stage,
+        stage: Scratch,
         /// What will be said of it.
         pulled: Pulled,
     },
@@ -187,19 +186,20 @@ async fn fetch(
     let cancelled = || PullError::Cancelled(request.directory.clone());
     let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
     let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
-    if let Some(path) = already_there(&metainfo, request, Mode::Move, stop).await? {
+    if let Some(path) = already_there(&metainfo, request, stop).await? {
+        sweep(&request.directory, metainfo.info_hash());
         return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
-    let mut stage = Stage::new(&request.directory, metainfo.info_hash())?;
-    let root = stage.root().join(&metainfo.info.name);
-    let folder = if metainfo.info.is_single_file { stage.root() } else { &root };
+    let mut stage = stage(&request.directory, metainfo.info_hash())?;
+    let root = stage.content(&metainfo.info.name);
+    let folder = if metainfo.info.is_single_file { root.parent().expect("it is in a stage") } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
     let added = fetcher.add(&metainfo, folder, &origins, request.holdings(&metainfo)).await;
-    added.map_err(|error| stage.named(error.into()))?;
+    added.map_err(|error| named(&stage, error.into()))?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
     stage.is_kept = watched.is_none() && request.is_over();
-    let last = watched.ok_or_else(cancelled)?.map_err(|error| stage.named(error))?;
+    let last = watched.ok_or_else(cancelled)?.map_err(|error| named(&stage, error))?;
     let (had, sources) = (last.reused, last.sources);
     let pulled = Pulled { metainfo, tag, path: root, was_there: false, had, sources };
     Ok(Fetched::Staged { stage, pulled })
@@ -244,8 +244,7 @@ where
     let started = stop.run_until_cancelled(start(agent, request)).await;
     let mut pull = started.ok_or_else(cancelled)??;
     let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
-    let mode = Mode::Keep(request.delivery);
-    if let Some(path) = already_there(&metainfo, request, mode, stop).await? {
+    if let Some(path) = already_there(&metainfo, request, stop).await? {
         return Ok(Pulled::there(metainfo, None, path));
     }
     let had_all = pull.state == PullState::Seeding;
@@ -263,7 +262,7 @@ where
     // An agent that wants room does not remove what is being read. Whoever may not lock it may not read it either.
     let Some(_reading) = store::read(&pull.path).ok().flatten() else { return Err(PullError::Evicted) };
     let told = move |event| observe(event);
-    let delivered = deliver(&metainfo, &pull.path, request, mode, told, stop).await?;
+    let delivered = deliver(&metainfo, &pull.path, request, told, stop).await?;
     let (path, was_there, sources) = (delivered.path, delivered.was_there, pull.sources);
     let had = if had_all { pull.length } else { pull.reused };
     Ok(Pulled { metainfo, tag: None, path, was_there, had, sources })
@@ -279,9 +278,9 @@ async fn start(agent: &AgentClient, request: &Request) -> Result<api::Pull, Pull
 }
 
 impl Request {
-    fn options(&self, mode: Mode) -> deliver::Options {
-        let Self { replace, is_durable, no_preserve, .. } = self.clone();
-        deliver::Options { replace, mode, is_intact: false, is_durable, no_preserve }
+    fn options(&self) -> deliver::Options {
+        let Self { replace, delivery, is_durable, no_preserve, .. } = self.clone();
+        deliver::Options { replace, delivery, is_intact: false, is_durable, no_preserve }
     }
 
     /// Whether its time is over.
@@ -324,11 +323,10 @@ async fn watch(
 async fn already_there(
     metainfo: &Arc<Metainfo>,
     request: &Request,
-    mode: Mode,
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, PullError> {
     let (metainfo, directory, options, stop) =
-        (metainfo.clone(), request.directory.clone(), request.options(mode), stop.clone());
+        (metainfo.clone(), request.directory.clone(), request.options(), stop.clone());
     let look = move || deliver::look(&metainfo.info, &directory, &options, &stop);
     blocking(look).await.map_err(|error| refusal(error, request))
 }
@@ -337,18 +335,34 @@ async fn deliver(
     metainfo: &Arc<Metainfo>,
     source: &Path,
     request: &Request,
-    mode: Mode,
     observe: impl Fn(Progress) + Send + Sync + 'static,
     stop: &CancellationToken,
-) -> Result<deliver::Delivered, PullError> {
+) -> Result<Delivered, PullError> {
     let (metainfo, source, directory, mut options, stop) =
-        (metainfo.clone(), source.to_path_buf(), request.directory.clone(), request.options(mode), stop.clone());
+        (metainfo.clone(), source.to_path_buf(), request.directory.clone(), request.options(), stop.clone());
     let deliver = move || {
         let progress = |done, total| observe(Progress::Delivering { done, total });
-        options.is_intact = mode != Mode::Move && store::is_intact(&metainfo, &source);
+        options.is_intact = store::is_intact(&metainfo, &source);
         deliver::deliver(&metainfo.info, &source, &directory, &options, progress, &stop)
     };
     blocking(deliver).await.map_err(|error| refusal(error, request))
+}
+
+async fn deliver_fetched(
+    metainfo: &Arc<Metainfo>,
+    mut stage: Scratch,
+    request: &Request,
+    observe: impl Fn(Progress) + Send + 'static,
+    stop: &CancellationToken,
+) -> Result<Delivered, PullError> {
+    let (metainfo, options, stop, request) = (metainfo.clone(), request.options(), stop.clone(), request.clone());
+    let deliver = move || {
+        observe(Progress::Delivering { done: metainfo.info.length, total: metainfo.info.length });
+        let delivered = deliver::deliver_fetched(&metainfo.info, &stage, &request.directory, &options, &stop);
+        stage.is_kept = delivered.is_err() && request.is_over();
+        delivered.map_err(|error| named(&stage, refusal(error, &request)))
+    };
+    blocking(deliver).await
 }
 
 fn refusal(error: DeliverError, request: &Request) -> PullError {

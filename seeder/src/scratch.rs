@@ -1,7 +1,10 @@
 //! A directory for what is on its way, which this process has for itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Metadata, Permissions},
     io,
     os::{
         fd::AsRawFd,
@@ -10,24 +13,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{claim::claim_itself, restore::remove_tree};
+use crate::{
+    claim::{claim_itself, is_own},
+    restore::remove_tree,
+};
 
-/// Bits by which others could have put something into a directory.
+/// Bits by which others get into a directory.
+const OTHERS: u32 = 0o077;
+
+/// Bits by which others could have written to something.
 const WRITABLE: u32 = 0o022;
 
-/// A directory that is closed to others.
+/// The bit by which a directory passes its group on.
+const SETGID: u32 = 0o2000;
+
+/// A directory that is closed to others; removed when this is dropped, unless it is kept.
 ///
 /// It may be in a directory of somebody else, who can rename it and put a symlink or another directory in its place. What
-/// is done below [`Scratch::root`] is done in the directory that was taken, all the same.
+/// is done below [`Scratch::root`] is done in the directory that was taken, all the same, as long as nobody resolves that
+/// path to another one.
 pub(crate) struct Scratch {
     path: PathBuf,
     root: PathBuf,
     handle: File,
+    /// Whether it stays when this is dropped, to be gone on with.
+    pub is_kept: bool,
 }
 
 impl Scratch {
-    /// Takes a directory that is there, or makes one; none if another process has it. What others could have put into it
-    /// is removed.
+    /// Takes a directory that is there, or makes one; none if another process has it.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when it is another user's or open to others, and so nothing that this has made.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
         // Recursive does not mind when there is one.
         DirBuilder::new().mode(0o700).recursive(true).create(path)?;
@@ -36,26 +53,67 @@ impl Scratch {
         // Without a /proc there is the name alone.
         let root = if open.exists() { open } else { path.to_path_buf() };
         let found = handle.metadata()?;
-        // Asked of the file system, since over NFS what root makes may be nobody's.
-        if tempfile::tempfile_in(&root)?.metadata()?.uid() != found.uid() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's: remove it"));
+        if !is_own(&handle, &root)? {
+            return Err(foreign("it is another user's"));
         }
-        // A file system without mode bits refuses, and has nothing that could be closed.
-        let _ = handle.set_permissions(Permissions::from_mode(0o700));
-        if found.mode() & WRITABLE != 0 {
-            empty(&root)?;
+        if found.mode() & OTHERS != 0 && can_be_closed(&handle)? {
+            handle.set_permissions(found.permissions())?;
+            return Err(foreign("it is open to others"));
         }
-        Ok(Some(Self { path: path.to_path_buf(), root, handle }))
+        Ok(Some(Self { path: path.to_path_buf(), root, handle, is_kept: false }))
     }
 
-    /// The name by which it was taken.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Makes one whose name begins with `prefix`.
+    pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
+        loop {
+            let closed = Permissions::from_mode(0o700);
+            let path = tempfile::Builder::new().prefix(prefix).permissions(closed).tempdir_in(directory)?.keep();
+            // Whoever sweeps may have found it before it was claimed.
+            if let Some(taken) = Self::take(&path)? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Removes what this did not make, or made and then gave away, and lets everything else be as it was made: who had a
+    /// hand in what was found here shall have none in what becomes of it.
+    pub fn tidy(&self) -> io::Result<()> {
+        let anything = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(&self.root)?;
+        let made = anything.as_file().metadata()?;
+        anything.close()?;
+        let mode = made.mode() & 0o777;
+        let mut directories = vec![self.root.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory)? {
+                let path = entry?.path();
+                let found = fs::symlink_metadata(&path)?;
+                let is_own = found.uid() == made.uid() && found.mode() & WRITABLE & !mode == 0;
+                if is_own && found.is_dir() {
+                    set_mode(&path, &found, mode | (mode & 0o444) >> 2 | found.mode() & SETGID)?;
+                    directories.push(path);
+                } else if is_own && found.is_file() && found.nlink() == 1 {
+                    set_mode(&path, &found, mode)?;
+                } else {
+                    remove(&path)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where the directory is, whatever has its name.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where content of this name is until it is complete.
+    pub fn content(&self, name: &str) -> PathBuf {
+        self.root.join("new").join(name)
+    }
+
+    /// Where something goes that makes way.
+    pub fn old(&self) -> PathBuf {
+        self.root.join("old")
     }
 
     /// The directory itself, open since before anything was written to it.
@@ -67,87 +125,40 @@ impl Scratch {
     pub fn named(&self, message: &str) -> String {
         message.replace(&*self.root.to_string_lossy(), &self.path.to_string_lossy())
     }
+
+    /// Empties it by its handle; then nothing can be lost by its name.
+    fn remove(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            remove(&entry?.path())?;
+        }
+        fs::remove_dir(&self.path)
+    }
 }
 
-fn empty(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() { remove_tree(&entry.path()) } else { fs::remove_file(entry.path()) }?;
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.is_kept
+            && let Err(error) = self.remove()
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove");
+        }
     }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{chown, symlink};
+fn foreign(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{why}, and so not nova's: remove it"))
+}
 
-    use super::*;
-    use crate::content::fixture::{make_fifo, set_mode, write};
+/// Whether a directory can be closed: some file systems have no mode bits, and refuse or pass over it.
+fn can_be_closed(directory: &File) -> io::Result<bool> {
+    let set = directory.set_permissions(Permissions::from_mode(0o700));
+    Ok(set.is_ok() && directory.metadata()?.mode() & OTHERS == 0)
+}
 
-    /// A directory with a directory `scratch` that has a file in it.
-    fn setup() -> (tempfile::TempDir, PathBuf) {
-        let home = tempfile::tempdir().unwrap();
-        write(home.path(), &[("scratch/file", b"x"), ("victim/file", b"victim")]);
-        let path = home.path().join("scratch");
-        (home, path)
-    }
+fn set_mode(path: &Path, found: &Metadata, mode: u32) -> io::Result<()> {
+    if found.mode() & 0o7777 == mode { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(mode)) }
+}
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o777
-    }
-
-    #[test]
-    fn it_is_closed_whether_it_was_there_or_not_and_one_process_has_it() {
-        let (home, path) = setup();
-        for path in [path.clone(), home.path().join("new")] {
-            let taken = Scratch::take(&path).unwrap().unwrap();
-            assert_eq!(mode(&path), 0o700);
-            assert!(Scratch::take(&path).unwrap().is_none());
-            drop(taken);
-            assert!(Scratch::take(&path).unwrap().is_some());
-        }
-        assert_eq!(fs::read(path.join("file")).unwrap(), b"x", "what an earlier process left is gone on with");
-    }
-
-    #[test]
-    fn it_is_the_directory_that_was_taken_whatever_has_its_name() {
-        let (home, path) = setup();
-        let taken = Scratch::take(&path).unwrap().unwrap();
-        fs::rename(&path, home.path().join("moved")).unwrap();
-        symlink("victim", &path).unwrap();
-        fs::write(taken.root().join("file"), "new").unwrap();
-        let read = |path: &str| fs::read(home.path().join(path)).unwrap();
-        assert_eq!((read("moved/file"), read("victim/file")), (b"new".to_vec(), b"victim".to_vec()));
-        let inside = taken.root().join("file");
-        assert_eq!(taken.named(&inside.display().to_string()), path.join("file").display().to_string());
-    }
-
-    #[test]
-    fn what_somebody_else_has_put_there_is_not_used() {
-        let (home, path) = setup();
-        chown(&path, Some(12_345), None).unwrap();
-        let error = Scratch::take(&path).err().unwrap().to_string();
-        assert!(error.contains("another user's"), "{error}");
-        let (link, fifo) = (home.path().join("link"), home.path().join("fifo"));
-        symlink("victim", &link).unwrap();
-        make_fifo(&fifo);
-        for path in [link, fifo] {
-            assert!(Scratch::take(&path).is_err(), "{}", path.display());
-        }
-        assert_eq!(
-            (mode(&home.path().join("victim")), fs::read(home.path().join("victim/file")).unwrap().len()),
-            (0o755, 6)
-        );
-    }
-
-    #[test]
-    fn what_others_could_have_put_into_it_is_gone() {
-        let (home, path) = setup();
-        symlink("../victim", path.join("link")).unwrap();
-        fs::create_dir(path.join("directory")).unwrap();
-        set_mode(&path, 0o777);
-        let taken = Scratch::take(&path).unwrap().unwrap();
-        assert_eq!((fs::read_dir(taken.root()).unwrap().count(), mode(&path)), (0, 0o700));
-        assert!(home.path().join("victim/file").exists());
-    }
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { remove_tree(path) } else { fs::remove_file(path) }
 }

@@ -13,9 +13,9 @@
 mod tests;
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::symlink,
+    os::unix::fs::{DirBuilderExt, symlink},
     path::{Component, Path, PathBuf},
 };
 
@@ -26,7 +26,7 @@ use rustix::{
 };
 
 use crate::{
-    claim::claim,
+    claim::{claim_itself, is_own},
     restore::{remove_tree, rename},
 };
 
@@ -83,12 +83,12 @@ impl Versions {
         name.push(last);
         name.push(".versions");
         let (name, link) = (PathBuf::from(name), link.to_path_buf());
+        if !replace && fs::symlink_metadata(&link).is_ok() && current(&link, &name).is_none() {
+            return Err(VersionsError::Occupied(link));
+        }
         let root = link.with_file_name(&name);
-        let claimed = fs::create_dir_all(&root).and_then(|()| claim(&root));
-        let claim = claimed.map_err(about(&root))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
-        let versions = Self { link, name, root, _claim: claim };
-        let is_free = fs::symlink_metadata(&versions.link).is_err() || versions.current().is_some();
-        if is_free || replace { Ok(versions) } else { Err(VersionsError::Occupied(versions.link)) }
+        let claim = take(&root).map_err(about(&root))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
+        Ok(Self { link, name, root, _claim: claim })
     }
 
     /// The directory into which a version is delivered.
@@ -98,9 +98,7 @@ impl Versions {
 
     /// The version to which the symlink leads.
     pub fn current(&self) -> Option<InfoHash> {
-        let target = fs::read_link(&self.link).ok()?;
-        let inside = target.strip_prefix(&self.name).ok()?;
-        inside.components().next()?.as_os_str().to_str()?.parse().ok()
+        current(&self.link, &self.name)
     }
 
     /// Lets the symlink lead to a version, delivered as `torrent_name`, in one step, and on the disk too if it shall be
@@ -151,12 +149,31 @@ impl Versions {
         for entry in fs::read_dir(&self.root).map_err(about(&self.root))? {
             let entry = entry.map_err(about(&self.root))?;
             let name = entry.file_name();
-            if name != PREVIOUS && name != current.as_str() && name != previous.as_os_str() {
+            let is_version = name.to_str().is_some_and(|name| name.parse::<InfoHash>().is_ok());
+            let is_needed = name == current.as_str() || name == previous.as_os_str();
+            if is_version && !is_needed || name == NEXT || name == OLD {
                 remove(&entry.path()).map_err(about(&entry.path()))?;
             }
         }
         Ok(())
     }
+}
+
+/// The version to which a symlink leads.
+fn current(link: &Path, name: &Path) -> Option<InfoHash> {
+    let target = fs::read_link(link).ok()?;
+    let inside = target.strip_prefix(name).ok()?;
+    inside.components().next()?.as_os_str().to_str()?.parse().ok()
+}
+
+/// Takes the directory of versions, or makes it. Another's is refused, and a symlink: versions are removed from it.
+fn take(root: &Path) -> io::Result<Option<File>> {
+    DirBuilder::new().mode(0o755).recursive(true).create(root)?;
+    let Some(claim) = claim_itself(root)? else { return Ok(None) };
+    if !is_own(&claim, root)? {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
+    }
+    Ok(Some(claim))
 }
 
 /// Removes whatever is there, if anything is.

@@ -189,7 +189,7 @@ fn a_tag_is_durable_before_the_push_ends() {
 fn a_pull_that_is_killed_leaves_nothing_in_place_and_finishes_when_run_again() {
     let (stack, tree, info_hash) = pushed_to_a_slow_origin();
     let mut pull = stack.cli().spawn(stack.home.path(), ["pull", "demo", "--no-agent", "--download-dir", "out"]);
-    let stage = stack.path("out").join(format!(".nova-{info_hash}"));
+    let stage = stack.path("out").join(format!(".nova-{info_hash}/new"));
     eventually("something has come in", MINUTE, || std::fs::metadata(stage.join("demo/weights.bin")));
     pull.kill().unwrap();
     pull.wait().unwrap();
@@ -204,7 +204,7 @@ fn a_second_pull_of_the_same_thing_to_the_same_place_is_told_to_wait() {
     let (stack, tree, info_hash) = pushed_to_a_slow_origin();
     let pull = ["pull", "demo", "--no-agent", "--download-dir", "out"];
     let first = stack.cli().spawn(stack.home.path(), pull);
-    let stage = stack.path("out").join(format!(".nova-{info_hash}"));
+    let stage = stack.path("out").join(format!(".nova-{info_hash}/new"));
     eventually("something has come in", MINUTE, || std::fs::metadata(stage.join("demo/weights.bin")));
     let second = stack.cli().run(stack.home.path(), pull);
     assert_eq!(second.code, Some(2), "{}", second.stderr);

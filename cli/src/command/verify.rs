@@ -66,7 +66,7 @@ impl Verify {
         let Target { metainfo, .. } = target::find(context, &source).await?;
         let path = target::content_at(context.env.path(&self.path), &metainfo.info);
         let (info, stop, progress) = (metainfo.info.clone(), context.stop().clone(), context.progress.clone());
-        let root = path.clone();
+        let root = path.canonicalize().unwrap_or_else(|_| path.clone());
         let show = move |done, total| progress.show("verifying", Step { done, total, detail: String::new() });
         let check = move || verify::verify(&info, &root, Check::Everything(&self.no_preserve), show, &stop);
         let report = tokio::task::spawn_blocking(check).await.context("verifying broke off")??;

@@ -55,7 +55,7 @@ fn few_files_stay_open_however_many_there_are() {
 fn a_file_that_cannot_be_read_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let info = info(&[("sub/file", 4, FileKind::Plain)]);
-    let path = fs::canonicalize(dir.path()).unwrap().join("sub/file").display().to_string();
+    let path = dir.path().join("sub/file").display().to_string();
     assert!(error_of(&info, dir.path()).starts_with(&format!("cannot read {path}: No such file")));
     write(dir.path(), &[("sub/file", b"abc")]);
     assert_eq!(error_of(&info, dir.path()), format!("cannot read {path}: shorter than 4 bytes"));
@@ -71,10 +71,12 @@ fn a_symlink_in_place_of_a_file_is_not_followed() {
 }
 
 #[test]
-fn a_root_that_is_a_symlink_is_followed() {
+fn a_path_is_not_resolved_to_one_that_may_lead_elsewhere_later() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("root/file", b"abcd")]);
     symlink("root", dir.path().join("link")).unwrap();
     let info = info(&[("file", 4, FileKind::Plain)]);
-    Content::new(&info, &dir.path().join("link")).read_at(0, &mut [0; 4]).unwrap();
+    let content = Content::new(&info, &dir.path().join("link"));
+    content.read_at(0, &mut [0; 4]).unwrap();
+    assert_eq!(content.path_of(0), dir.path().join("link/file"));
 }

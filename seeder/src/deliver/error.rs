@@ -14,6 +14,9 @@ pub enum DeliverError {
     /// Something else has the name.
     #[error("{} already exists and differs; --replace replaces it", .0.display())]
     Exists(PathBuf),
+    /// It is called as what is on its way is.
+    #[error("content named {0} cannot be put anywhere: nova removes what it finds under such names")]
+    Name(String),
     /// The disk is full.
     #[error(
         "no space left on device while writing {} in {}: {needed} bytes needed, {free} free",

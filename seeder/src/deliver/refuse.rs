@@ -10,7 +10,7 @@ use std::{
 
 use nova_protocol::metainfo::{Info, Owner};
 
-use super::{DeliverError, Delivery, Mode, Options, write_error};
+use super::{DeliverError, Delivery, Options, write_error};
 use crate::{
     create::Preserve,
     restore::{gives, owner},
@@ -19,12 +19,18 @@ use crate::{
 /// Mode bits that no file has at first.
 const TRIED: u32 = 0o751;
 
+/// What the names of directories begin with that pulls and deliveries make, and remove.
+const OWN: &str = ".nova-";
+
 pub(super) fn refuse(info: &Info, directory: &Path, options: &Options) -> Result<(), DeliverError> {
+    if info.name.starts_with(OWN) {
+        return Err(DeliverError::Name(info.name.clone()));
+    }
     let no_preserve = &options.no_preserve;
     if !gives(info, no_preserve) {
         return Ok(());
     }
-    if options.mode == Mode::Keep(Delivery::HardLink) {
+    if options.delivery == Delivery::HardLink {
         let reason = "it was pushed with mode bits or owners, which a hard link would give to the agent's own file: use \
                       --delivery=reflink or --delivery=copy, or --no-preserve=mode,ownership";
         let (file, directory) = ((&info.name).into(), directory.to_path_buf());

@@ -1,51 +1,44 @@
-//! Where a pull without an agent keeps what has come in.
+//! Where a pull without an agent keeps what has come in: `.nova-INFO_HASH` beside its place.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use nova_protocol::InfoHash;
 
 use super::PullError;
 use crate::{deliver::DeliverError, fetch::FetchError, scratch::Scratch};
 
-/// A directory `.nova-INFO_HASH` beside the destination; removed when the pull ends, unless it is to be gone on with.
-pub(super) struct Stage {
-    scratch: Scratch,
-    pub is_kept: bool,
+/// Takes what an earlier pull has left to go on with, or makes one.
+pub(super) fn stage(directory: &Path, info_hash: InfoHash) -> Result<Scratch, PullError> {
+    let path = path(directory, info_hash);
+    let taken = fs::create_dir_all(directory).and_then(|()| Scratch::take(&path));
+    let taken = taken.and_then(|taken| taken.map(|scratch| scratch.tidy().map(|()| scratch)).transpose());
+    let taken = taken.map_err(|source| PullError::Stage { path, source })?;
+    taken.ok_or_else(|| PullError::Busy(directory.to_path_buf()))
 }
 
-impl Stage {
-    pub fn new(directory: &Path, info_hash: InfoHash) -> Result<Self, PullError> {
-        let path = directory.join(format!(".nova-{info_hash}"));
-        let taken = fs::create_dir_all(directory).and_then(|()| Scratch::take(&path));
-        let taken = taken.map_err(|source| PullError::Stage { path, source })?;
-        let scratch = taken.ok_or_else(|| PullError::Busy(directory.to_path_buf()))?;
-        Ok(Self { scratch, is_kept: false })
-    }
-
-    /// Where it is, whatever has its name.
-    pub fn root(&self) -> &Path {
-        self.scratch.root()
-    }
-
-    /// What went wrong in it, with the names that people know.
-    pub fn named(&self, error: PullError) -> PullError {
-        match error {
-            PullError::Fetch(FetchError::Reserve(_) | FetchError::Failed(_))
-            | PullError::Deliver(DeliverError::Read { .. } | DeliverError::Length { .. }) => {
-                FetchError::Failed(self.scratch.named(&error.to_string())).into()
-            }
-            other => other,
-        }
+/// Removes what a pull has left that was killed when its content had its name already.
+pub(super) fn sweep(directory: &Path, info_hash: InfoHash) {
+    let path = path(directory, info_hash);
+    if path.exists() {
+        drop(Scratch::take(&path));
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if !self.is_kept
-            && let Err(error) = fs::remove_dir_all(self.scratch.path())
-        {
-            tracing::warn!(path = %self.scratch.path().display(), %error, "cannot remove");
+fn path(directory: &Path, info_hash: InfoHash) -> PathBuf {
+    directory.join(format!(".nova-{info_hash}"))
+}
+
+/// What went wrong in a stage, with the names that people know.
+pub(super) fn named(stage: &Scratch, error: PullError) -> PullError {
+    match error {
+        PullError::Fetch(FetchError::Reserve(_) | FetchError::Failed(_))
+        | PullError::Deliver(DeliverError::Read { .. } | DeliverError::Length { .. }) => {
+            FetchError::Failed(stage.named(&error.to_string())).into()
         }
+        other => other,
     }
 }
 
@@ -54,16 +47,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_gone_with_the_pull_unless_it_is_kept() {
+    fn one_pull_has_it_and_what_it_leaves_is_gone_on_with_or_swept() {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("a/out");
-        let stage = || Stage::new(&out, InfoHash::of(b""));
-        let mut first = stage().unwrap();
-        assert!(matches!(stage(), Err(PullError::Busy(directory)) if directory == out));
+        let info_hash = InfoHash::of(b"");
+        let mut first = stage(&out, info_hash).unwrap();
+        assert!(matches!(stage(&out, info_hash), Err(PullError::Busy(directory)) if directory == out));
+        fs::write(first.root().join("piece"), "x").unwrap();
         first.is_kept = true;
         drop(first);
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
-        drop(stage().unwrap());
+        let mut second = stage(&out, info_hash).unwrap();
+        assert!(second.root().join("piece").exists());
+        second.is_kept = true;
+        sweep(&out, info_hash);
+        assert!(path(&out, info_hash).exists(), "another pull has it");
+        drop(second);
+        sweep(&out, info_hash);
         assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
     }
 }

@@ -15,7 +15,7 @@ use rustix::fs::{Mode, OFlags, fstat, open};
 use super::OPEN;
 
 /// Renames a directory by `rename`, closed or not; when that fails, its mode bits are as before.
-pub(crate) fn rename(path: &Path, rename: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn rename<T>(path: &Path, rename: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match rename() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let Ok(opened) = Directory::at(path).and_then(Directory::open) else { return Err(error) };
@@ -95,7 +95,7 @@ mod tests {
         set_mode(&tree.join("inside"), 0o000);
         set_mode(&tree, 0o500);
         as_anybody(|| {
-            rename(&tree, || Err(io::ErrorKind::PermissionDenied.into())).unwrap_err();
+            rename(&tree, || Err::<(), _>(io::ErrorKind::PermissionDenied.into())).unwrap_err();
             assert_eq!(mode(&tree), 0o500);
             rename(&tree, || fs::rename(&tree, &moved)).unwrap();
             assert!(fs::remove_dir_all(&moved).is_err(), "it is closed");

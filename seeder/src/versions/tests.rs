@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    os::unix::fs::chown,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tempfile::{TempDir, tempdir};
 
@@ -63,6 +66,49 @@ fn what_was_cut_short_is_removed_by_the_next_swap() {
     assert_eq!(names(&home.path().join(".live.versions")), left);
 }
 
+/// As a kill leaves it right before the symlink gets its place: what it led to is the version before already.
+#[test]
+fn a_swap_that_was_cut_before_its_rename_is_gone_on_with_or_gives_way_to_another() {
+    for next in ['b', 'c'] {
+        let (home, link) = setup();
+        let versions = Versions::open(&link, false).unwrap();
+        deliver(&versions, hash('a'));
+        versions.swap(hash('a'), "tree", true).unwrap();
+        deliver(&versions, hash('b'));
+        let inside = home.path().join(".live.versions");
+        symlink(hash('a').to_string(), inside.join(PREVIOUS)).unwrap();
+        symlink(versions.name.join(hash('b').to_string()).join("tree"), inside.join(NEXT)).unwrap();
+        drop(versions);
+        let versions = Versions::open(&link, false).unwrap();
+        assert_eq!(versions.current(), Some(hash('a')));
+        deliver(&versions, hash(next));
+        versions.swap(hash(next), "tree", true).unwrap();
+        assert_eq!(fs::read_to_string(link.join("one")).unwrap(), hash(next).to_string());
+        assert_eq!(names(&inside), [hash('a').to_string(), hash(next).to_string(), PREVIOUS.to_owned()]);
+    }
+}
+
+#[test]
+fn what_somebody_else_has_put_there_is_not_used_and_loses_nothing() {
+    let (home, link) = setup();
+    let (inside, theirs) = (home.path().join(".live.versions"), home.path().join("theirs"));
+    fs::create_dir_all(theirs.join(hash('d').to_string())).unwrap();
+    symlink(&theirs, &inside).unwrap();
+    assert!(matches!(Versions::open(&link, true), Err(VersionsError::Write { .. })));
+    fs::remove_file(&inside).unwrap();
+    fs::rename(&theirs, &inside).unwrap();
+    chown(&inside, Some(12_345), None).unwrap();
+    let error = Versions::open(&link, true).unwrap_err().to_string();
+    assert!(error.contains("another user's"), "{error}");
+    assert_eq!(names(&inside), [hash('d').to_string()]);
+    chown(&inside, Some(0), None).unwrap();
+    fs::write(inside.join("notes"), "precious").unwrap();
+    let versions = Versions::open(&link, true).unwrap();
+    deliver(&versions, hash('a'));
+    versions.swap(hash('a'), "tree", true).unwrap();
+    assert_eq!(names(&inside), [hash('a').to_string(), "notes".to_owned()]);
+}
+
 #[test]
 fn what_else_has_the_name_makes_way_when_it_is_said() {
     let occupy: [fn(&Path); 5] = [
@@ -81,6 +127,7 @@ fn what_else_has_the_name_makes_way_when_it_is_said() {
         let refused = Versions::open(&link, false).unwrap_err();
         let expected = format!("{} exists and is no symlink of nova's; --replace replaces it", link.display());
         assert_eq!(refused.to_string(), expected);
+        assert_eq!(names(home.path()), ["live"]);
         let versions = Versions::open(&link, true).unwrap();
         deliver(&versions, hash('a'));
         as_anybody(|| versions.swap(hash('a'), "tree", true)).unwrap();

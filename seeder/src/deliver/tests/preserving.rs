@@ -31,13 +31,7 @@ fn closed() -> Setup {
 }
 
 fn replace(delivery: Delivery) -> Options {
-    Options {
-        replace: Replace::Anything,
-        mode: Mode::Keep(delivery),
-        is_intact: false,
-        is_durable: true,
-        no_preserve: Vec::new(),
-    }
+    Options { replace: Replace::Anything, delivery, is_intact: false, is_durable: true, no_preserve: Vec::new() }
 }
 
 #[test]

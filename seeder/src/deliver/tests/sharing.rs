@@ -3,13 +3,7 @@
 use super::*;
 
 fn options(delivery: Delivery) -> Options {
-    Options {
-        replace: Replace::Nothing,
-        mode: Mode::Keep(delivery),
-        is_intact: false,
-        is_durable: true,
-        no_preserve: Vec::new(),
-    }
+    Options { replace: Replace::Nothing, delivery, is_intact: false, is_durable: true, no_preserve: Vec::new() }
 }
 
 /// The inode of the long file of a mixed tree.
