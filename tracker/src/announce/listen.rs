@@ -85,17 +85,18 @@ impl Parts {
         let server = if client.is_loopback() { client } else { local() };
         let ends = Ends { tracker: Arc::clone(&self.tracker), client, server };
         if let Some((stream, conversation)) = greet(ends, stream) {
-            self.make_room();
+            // One thread at a time, or two would take the last place.
+            let mut lasting = self.lasting();
+            self.make_room(&mut lasting);
             let task = self.connections.spawn_on(conversation.hold(stream), &self.runtime);
-            self.lasting().push_back(task.abort_handle());
+            lasting.push_back(task.abort_handle());
         }
     }
 
     /// Ends the oldest connections when there are as many as there may be: a client that is cut off comes again, and
     /// idle connections keep nobody out.
-    fn make_room(&self) {
+    fn make_room(&self, lasting: &mut VecDeque<AbortHandle>) {
         let limit = self.tracker.settings().connections_max as usize;
-        let mut lasting = self.lasting();
         if self.connections.len() >= limit
             && let Some(oldest) = std::iter::from_fn(|| lasting.pop_front()).find(|task| !task.is_finished())
         {
