@@ -215,6 +215,21 @@ async fn a_pull_that_waits_too_long_says_for_what() {
 }
 
 #[tokio::test]
+async fn a_timeout_counts_from_the_start_whoever_does_not_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for (whom, arguments) in [("the agent", ["--agent", &url]), ("the tracker at", ["--no-agent", "--link=live"])] {
+        let started = std::time::Instant::now();
+        let pull = [&["pull", "a:b", "--timeout=1", "--tracker", &url], &arguments[..]].concat();
+        let ran = nova(directory.path(), &pull).await;
+        assert_eq!(ran.exit.code(), 2);
+        assert!(ran.stderr.contains("gave up after 1 s") && ran.stderr.contains(whom), "{}", ran.stderr);
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "others wait for half a minute");
+    }
+}
+
+#[tokio::test]
 async fn a_rollout_waits_for_a_tracker_that_is_away_until_the_time_is_over() {
     let directory = tempfile::tempdir().unwrap();
     let ran = nova(directory.path(), &["rollout", "a:b", "--wait=95%", "--timeout=1"]).await;

@@ -57,6 +57,8 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_millis(50);
+/// How long a torrent waits for the tracker to say how many fetch it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long peers may take to give the metadata of a magnet link.
 pub(crate) const METADATA_WITHIN: Duration = Duration::from_mins(1);
 
@@ -210,7 +212,10 @@ impl Fetcher {
             return least;
         }
         let others = match (&self.tracker, seeder) {
-            (Some(tracker), Some(_)) => tracker.torrent(metainfo.info_hash()).await.map_or(0, |status| status.leechers),
+            (Some(tracker), Some(_)) => {
+                let asked = tokio::time::timeout(ANSWER_WITHIN, tracker.torrent(metainfo.info_hash())).await;
+                asked.ok().and_then(Result::ok).map_or(0, |status| status.leechers)
+            }
             _ => 0,
         };
         if others > 0 {

@@ -5,7 +5,7 @@ mod execute;
 mod news;
 mod pace;
 
-use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Display, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use nova_protocol::{InfoHash, Reference, api::TagVersion, metainfo::Info};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::{
     create::Preserve,
     deliver::{DeliverError, Delivery, Replace},
     place::{Place, Through},
-    pull::{Progress, PullError, Pulled, Request, STALL_AFTER},
+    pull::{Progress, PullError, Pulled, Request},
     service::ServiceError,
     source::Source,
     tracker::TrackerClient,
@@ -46,8 +46,12 @@ pub struct Follow {
     /// A command for the shell, run when the content is in its place: once at the start, since it may have been cut
     /// short before, and after each move.
     pub exec: Option<String>,
+    /// Files and directories, absolute, that may have parts of it.
+    pub reuse: Vec<PathBuf>,
     /// Where a pull without an agent listens for peers.
-    pub listen: std::net::SocketAddr,
+    pub listen: SocketAddr,
+    /// How long nothing may come from peers before a pull without an agent takes content from an origin over HTTP.
+    pub stall_after: Duration,
 }
 
 /// What happens meanwhile. Whatever it is, the place holds one whole version.
@@ -221,9 +225,9 @@ where
                 delivery: follow.delivery,
                 is_durable: true,
                 no_preserve: follow.no_preserve.clone(),
-                reuse: Vec::new(),
+                reuse: follow.reuse.clone(),
                 listen: follow.listen,
-                stall_after: STALL_AFTER,
+                stall_after: follow.stall_after,
                 deadline: None,
             };
             let observe = self.observe.clone();

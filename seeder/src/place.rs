@@ -1,7 +1,7 @@
 //! Where a user wants content, and who fetches it there.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -85,7 +85,9 @@ impl Through {
         let versions = pull::blocking(move || Versions::open(&path, replace)).await?;
         let directory = versions.directory(info_hash);
         let is_durable = request.is_durable;
-        let request = Request { directory, replace: Replace::Anything, ..request };
+        let mut request = Request { directory, replace: Replace::Anything, ..request };
+        // An agent has the version before, unless it made way.
+        request.reuse.extend(fs::canonicalize(link).ok().filter(|_| matches!(self, Self::Alone(_))));
         let pulled = self.pull(&request, observe, stop).await?;
         let name = pulled.metainfo.info.name.clone();
         let was_current = versions.current() == Some(info_hash);

@@ -243,7 +243,8 @@ where
     let cancelled = || PullError::Cancelled(request.directory.clone());
     let started = stop.run_until_cancelled(start(agent, request)).await;
     let mut pull = started.ok_or_else(cancelled)??;
-    let metainfo = Arc::new(agent.metainfo(pull.info_hash).await?);
+    let metainfo = stop.run_until_cancelled(agent.metainfo(pull.info_hash)).await;
+    let metainfo = Arc::new(metainfo.ok_or_else(cancelled)??);
     if let Some(path) = already_there(&metainfo, request, stop).await? {
         return Ok(Pulled::there(metainfo, None, path));
     }
@@ -256,7 +257,8 @@ where
         if tokio::time::timeout(POLL, stop.cancelled()).await.is_ok() {
             return Err(cancelled());
         }
-        pull = agent.pull(metainfo.info_hash()).await?;
+        let asked = stop.run_until_cancelled(agent.pull(metainfo.info_hash())).await;
+        pull = asked.ok_or_else(cancelled)??;
     }
     observe(Progress::Fetching(Box::new(pull.clone())));
     // An agent that wants room does not remove what is being read. Whoever may not lock it may not read it either.

@@ -111,6 +111,33 @@ fn the_last_copy_stays_while_its_origin_is_down() {
 }
 
 #[test]
+fn of_two_agents_one_keeps_the_copy_for_the_other_while_the_origin_is_down_and_neither_while_nobody_can_say() {
+    let (mut stack, agent, [a, _, c]) = stack("[]");
+    stack.set("other", "NOVA_AGENT_CACHE_BUDGET", &BUDGET.to_string());
+    stack.set("other", "NOVA_AGENT_FREE_SPACE_FLOOR", "0");
+    let other = stack.add_agent("other");
+    for agent in [&agent, &other] {
+        pull(&stack, agent, "a:v1");
+        pull(&stack, agent, "b:v1");
+    }
+    let missing = stack.metainfo(c, "");
+    stack.kill("origin");
+    eventually("both are known to have it, and the origin not to be there", MINUTE, || match stack.torrent(a) {
+        Ok(status) if status.complete_replicas() == 0 && status.keeper == Some("agent".parse().unwrap()) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(refused(&stack, &agent, "c:v1").contains("last copy"));
+    stack.block_on(other.start("c:v1", &[])).unwrap();
+    assert_eq!(held(&stack, &other), ["b", "c"]);
+
+    stack.kill("tracker");
+    match stack.block_on(agent.start_metainfo(&missing, &[])) {
+        Err(ServiceError::Refused { message, .. }) => assert!(message.contains("last copy"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn after_a_kill_the_cache_is_what_its_directory_has() {
     let (mut stack, agent, [a, b, _]) = stack("[]");
     pull(&stack, &agent, "a:v1");

@@ -78,6 +78,19 @@ fn a_pull_without_an_agent_reuses_what_it_replaces_and_what_it_is_shown() {
 }
 
 #[test]
+fn a_version_behind_a_symlink_takes_from_the_one_before_what_did_not_change() {
+    let stack = Stack::start();
+    let tree = Tree::new(&stack.path("demo")).file("a.bin", 4 << 20).file("b.bin", 4 << 20).root();
+    pushed(&stack, &tree);
+    let pull = ["pull", "demo", "--no-agent", "--link=live"];
+    cli(&stack, &pull);
+    File::options().write(true).open(tree.join("b.bin")).unwrap().write_all_at(b"other", 100).unwrap();
+    pushed(&stack, &tree);
+    assert_moved("pulled", moved(&cli(&stack, &pull)), PIECE);
+    assert_same(&tree, &stack.path("live").canonicalize().unwrap());
+}
+
+#[test]
 fn a_push_names_the_version_before_as_similar() {
     let stack = Stack::start();
     let tree = Tree::new(&stack.path("demo")).file("a.bin", 100_000).root();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use nova_protocol::{
-    AgentId, Reference,
+    AgentId, InfoHash, Reference,
     api::{AgentLease, AgentLeaseGranted, PullCounts, PullReport, PullState},
 };
 pub use rollout::{Versions, count};
@@ -140,6 +140,11 @@ impl Agents {
         (page, rest.next().is_some())
     }
 
+    /// The first by id that has all of a torrent.
+    pub fn keeper(&self, info_hash: InfoHash) -> Option<AgentId> {
+        self.live.values().find(|agent| agent.has(info_hash)).map(|agent| agent.id.clone())
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.live.len()
@@ -185,6 +190,11 @@ impl Agent {
             }
         }
         Self { id, lease, pulls, renewed: now, expires: now, is_contested: false }
+    }
+
+    fn has(&self, info_hash: InfoHash) -> bool {
+        let found = self.lease.pulls.binary_search_by_key(&info_hash, |pull| pull.info_hash);
+        found.is_ok_and(|index| self.lease.pulls[index].state == PullState::Seeding)
     }
 
     fn is_busy(&self) -> bool {

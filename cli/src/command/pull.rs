@@ -23,7 +23,11 @@ use nova_seeder::{
 use tokio_util::sync::CancellationToken;
 
 use self::{observer::Observer, outcome::Outcome};
-use crate::{context::Context, failure::Exit, target};
+use crate::{
+    context::Context,
+    failure::{Exit, Interrupted},
+    target,
+};
 
 /// How long the agent of this host may take to answer before the pull does without.
 const PROBE: Duration = Duration::from_millis(500);
@@ -69,7 +73,7 @@ pub struct Pull {
     #[arg(long)]
     replace: bool,
     /// A file or directory that has parts of it, such as another version; more than once for more of them. What an agent
-    /// has is reused by itself, and so is what --replace replaces.
+    /// has is reused by itself, and without an agent what is replaced.
     #[arg(long, value_name = "PATH")]
     reuse: Vec<PathBuf>,
     /// How it gets there from the agent, which keeps it.
@@ -107,7 +111,8 @@ pub struct Pull {
 impl Pull {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let source = self.source.as_deref().or(self.tag.as_deref()).context("no source: expected pull NAME:TAG")?;
-        let agent = self.agent(context).await?;
+        let started = Instant::now();
+        let agent = self.agent_in_time(context).await?;
         let through = match agent {
             Some(agent) => Through::Agent(agent),
             None if matches!(self.delivery, Delivery::Reflink | Delivery::HardLink) => {
@@ -118,12 +123,11 @@ impl Pull {
         if self.watch {
             self.watch(context, source, &through).await
         } else {
-            self.once(context, source, &through).await
+            Box::pin(self.once(context, source, &through, started)).await
         }
     }
 
-    async fn once(&self, context: &Context, source: &str, through: &Through) -> Result<Exit> {
-        let started = Instant::now();
+    async fn once(&self, context: &Context, source: &str, through: &Through, started: Instant) -> Result<Exit> {
         let request = Request {
             source: target::read(context, source)?,
             directory: context.env.path(&self.download_dir),
@@ -131,9 +135,9 @@ impl Pull {
             delivery: self.delivery,
             is_durable: !self.no_sync,
             no_preserve: self.no_preserve.clone(),
-            reuse: self.reuse.iter().map(|path| context.env.path(path)).collect(),
+            reuse: self.reuse(context),
             listen: self.listen.unwrap_or(context.config.listen),
-            stall_after: Duration::from_secs(context.config.stall_timeout.get().into()),
+            stall_after: stall_after(context),
             deadline: self.timeout.map(|seconds| started + Duration::from_secs(seconds)),
         };
         let observer = Arc::new(Observer::new(context, through));
@@ -155,8 +159,18 @@ impl Pull {
         }
     }
 
+    fn reuse(&self, context: &Context) -> Vec<PathBuf> {
+        self.reuse.iter().map(|path| context.env.path(path)).collect()
+    }
+
     fn delivery(&self) -> String {
         self.delivery.to_string().replace(' ', "")
+    }
+
+    async fn agent_in_time(&self, context: &Context) -> Result<Option<AgentClient>> {
+        let Some(seconds) = self.timeout else { return self.agent(context).await };
+        let found = tokio::time::timeout(Duration::from_secs(seconds), self.agent(context)).await;
+        found.unwrap_or_else(|_| bail!("gave up after {seconds} s (--timeout): waited for the agent to answer"))
     }
 
     /// The agent through which to pull; one that the user asked for must be there.
@@ -188,11 +202,11 @@ impl Pull {
     ) -> Result<Pulled> {
         let stop = context.stop().child_token();
         let pull = self.pull(context, request, through, observer, &stop);
-        let Some(seconds) = self.timeout else { return pull.await };
+        let (Some(seconds), Some(deadline)) = (self.timeout, request.deadline) else { return pull.await };
         let mut pull = std::pin::pin!(pull);
         tokio::select! {
             pulled = &mut pull => return pulled,
-            () = tokio::time::sleep(Duration::from_secs(seconds)) => stop.cancel(),
+            () = tokio::time::sleep_until(deadline.into()) => stop.cancel(),
         }
         match pull.await {
             // It was done in the same instant.
@@ -218,7 +232,9 @@ impl Pull {
             return Ok(through.pull(request, observe, stop).await?);
         }
         // Where it goes depends on what it is. A tag that moves in this moment does not get in between.
-        let info_hash = context.ask(info_hash_of(&request.source, &context.tracker()?)).await?;
+        let tracker = context.tracker()?;
+        let asked = stop.run_until_cancelled(info_hash_of(&request.source, &tracker)).await;
+        let info_hash = asked.ok_or(Interrupted)??;
         let source = match &request.source {
             Source::Reference(_) => Source::InfoHash(info_hash),
             other => other.clone(),
@@ -226,6 +242,10 @@ impl Pull {
         let request = Request { source, ..request.clone() };
         Ok(through.pull_to(&self.place(context), info_hash, request, observe, stop).await?)
     }
+}
+
+fn stall_after(context: &Context) -> Duration {
+    Duration::from_secs(context.config.stall_timeout.get().into())
 }
 
 async fn soon<F: Future>(answer: F) -> Result<F::Output> {

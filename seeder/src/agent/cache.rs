@@ -168,11 +168,11 @@ impl Agent {
         }
     }
 
-    /// Whether somebody else has all of it for certain, or nobody wants it: the tracker has forgotten it.
+    /// Whether somebody else has all of it and keeps it, or nobody wants it: the tracker has forgotten it.
     async fn is_elsewhere(&self, info_hash: InfoHash) -> bool {
         match self.tracker.torrent(info_hash).await {
-            // This agent is one of the seeders.
-            Ok(status) => status.complete_replicas() > 0 || status.seeders > 1,
+            // Of agents that let go of it in one moment, one does not. Seeders may be dead for long.
+            Ok(status) => status.complete_replicas() > 0 || status.keeper.is_some_and(|keeper| keeper != self.id),
             Err(error) => error.is_not_found(),
         }
     }

@@ -10,7 +10,7 @@ use nova_protocol::{Reference, ReferenceError};
 use serde::{Deserialize, Serialize};
 
 use super::Follow;
-use crate::{create::Preserve, deliver::Delivery, place::Place};
+use crate::{create::Preserve, deliver::Delivery, place::Place, pull::STALL_AFTER};
 
 /// One table `[[follow]]`; `config/agent.toml` explains it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Entry {
     pub no_preserve: Vec<Preserve>,
     /// Whether what a user has changed makes way.
     pub replace: bool,
+    /// Files and directories that may have parts of it, besides what the agent has.
+    pub reuse: Vec<PathBuf>,
     /// A command for the shell, run when the content is in its place.
     pub exec: Option<String>,
 }
@@ -91,8 +93,10 @@ impl Entry {
             no_preserve: self.no_preserve.clone(),
             replace: self.replace,
             exec: self.exec.clone(),
+            reuse: self.reuse.clone(),
             // Not used: an agent pulls through itself.
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            stall_after: STALL_AFTER,
         })
     }
 }

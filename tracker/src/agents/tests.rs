@@ -46,6 +46,18 @@ fn an_agent_is_live_until_its_lease_runs_out() {
 }
 
 #[test]
+fn one_agent_keeps_what_several_have() {
+    let (mut agents, now) = (Agents::default(), Instant::now());
+    for (agent, state) in [("a", PullState::Fetching), ("c", PullState::Seeding), ("b", PullState::Seeding)] {
+        agents.renew(id(agent), lease(&[pull(2, PullState::Seeding, 100), pull(1, state, 100)]), RULES, now).unwrap();
+    }
+    let keeper = |agents: &Agents, content: u8| agents.keeper(InfoHash::from([content; 20]));
+    assert_eq!([1, 2, 3].map(|content| keeper(&agents, content)), [Some(id("b")), Some(id("a")), None]);
+    agents.renew(id("b"), lease(&[]), RULES, now).unwrap();
+    assert_eq!(keeper(&agents, 1), Some(id("c")));
+}
+
+#[test]
 fn leases_grow_with_the_fleet_so_that_renewals_stay_within_the_budget() {
     let (mut agents, now) = (Agents::default(), Instant::now());
     let fetching = lease(&[pull(1, PullState::Fetching, 0)]);

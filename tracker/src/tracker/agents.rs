@@ -113,7 +113,7 @@ impl Tracker {
         }
     }
 
-    fn agents(&self) -> MutexGuard<'_, Agents> {
+    pub(super) fn agents(&self) -> MutexGuard<'_, Agents> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

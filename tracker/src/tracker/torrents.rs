@@ -63,6 +63,7 @@ impl Tracker {
             private,
             min_replicas: self.settings().min_replicas,
             replicas: replicas.collect(),
+            keeper: self.agents().keeper(info_hash),
             seeders: counts.complete.into(),
             leechers: counts.incomplete.into(),
             tags,

@@ -11,7 +11,7 @@ use nova_seeder::{
     source::Source,
 };
 
-use super::{Pull, observer::Observer, outcome::Outcome};
+use super::{Pull, observer::Observer, outcome::Outcome, stall_after};
 use crate::{context::Context, escape, failure::Exit, target};
 
 /// A watch, as its user sees it.
@@ -42,7 +42,9 @@ impl Pull {
             no_preserve: self.no_preserve.clone(),
             replace: self.replace,
             exec: self.exec.clone(),
+            reuse: self.reuse(context),
             listen: self.listen.unwrap_or(context.config.listen),
+            stall_after: stall_after(context),
         };
         context.say(&format!("keeping {what}; Ctrl-C ends it"));
         let talk = Talk {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InfoHash, Reference};
+use crate::{AgentId, InfoHash, Reference};
 
 /// Answer of `PUT` and `GET /v1/torrents/{info_hash}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct TorrentStatus {
     pub min_replicas: u32,
     /// The origins that shall hold it.
     pub replicas: Vec<Replica>,
+    /// The first by id of the live agents that have all of it. While no origin has, this one keeps its copy for the others.
+    #[serde(default)]
+    pub keeper: Option<AgentId>,
     /// Peers that have everything.
     pub seeders: u64,
     /// Peers that do not.
