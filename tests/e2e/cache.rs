@@ -6,11 +6,14 @@ use std::{fs, fs::File, path::PathBuf, time::Duration};
 
 use nova_protocol::{InfoHash, api::PullState};
 use nova_seeder::{agent_client::AgentClient, service::ServiceError};
-use nova_tests::{Stack, Tree, assert_same, at_once, eventually};
+use nova_tests::{Peer, Process, Stack, Tree, assert_same, at_once, eventually};
 use reqwest::StatusCode;
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// How long the word of an agent that leaves a swarm may be on its way.
+const AT_ONCE: Duration = Duration::from_secs(5);
 const BUDGET: u64 = 5 << 20;
+const LARGE: usize = 128 << 20;
 
 /// A tracker, an origin with `a`, `b` and `c` of 2 MiB each, and an agent with room for two of them.
 fn stack(pins: &str) -> (Stack, AgentClient, [InfoHash; 3]) {
@@ -87,6 +90,36 @@ fn what_is_being_read_stays_until_its_reader_is_gone() {
     drop(reader);
     pull(&stack, &agent, "c:v1");
     assert_eq!(held(&stack, &agent), ["b", "c"]);
+}
+
+#[test]
+fn what_is_being_delivered_stays_until_it_is_in_its_place() {
+    let mut stack = Stack::start();
+    let large = Tree::new(&stack.path("large")).file("large.bin", LARGE).root();
+    stack.push(&large, "large");
+    stack.push(&Tree::new(&stack.path("a")).file("a.bin", 2 << 20).root(), "a");
+    stack.set("agent", "NOVA_AGENT_CACHE_BUDGET", &LARGE.to_string());
+    stack.set("agent", "NOVA_AGENT_FREE_SPACE_FLOOR", "0");
+    let agent = stack.add_agent("agent");
+    pull(&stack, &agent, "large");
+
+    let port = format!("--agent-server-port={}", stack.agent_addr("agent").port());
+    let command = ["pull", "large", &port, "--download-dir=out", "--delivery=copy"];
+    let mut command = stack.cli().command(stack.home.path(), command);
+    let mut delivery = Process::start("pull", &mut command, &stack.path("pull.log"));
+    let out = stack.path("out");
+    at_once("the delivery begins", || fs::read_dir(&out).is_ok_and(|staged| staged.count() > 0));
+    delivery.signal("STOP");
+    assert!(!out.join("large").exists(), "too late for this test");
+    let message = refused(&stack, &agent, "a");
+    assert!(message.contains("1 being read"), "{message}");
+
+    delivery.signal("CONT");
+    let ended = eventually("the delivery ends", MINUTE, || delivery.ended().ok_or("it runs"));
+    assert!(ended.success(), "{}", delivery.log());
+    assert_same(&large, &out.join("large"));
+    pull(&stack, &agent, "a");
+    assert_eq!(held(&stack, &agent), ["a"]);
 }
 
 #[test]
@@ -196,7 +229,33 @@ fn a_removed_torrent_stops_seeding_at_once_even_while_the_tracker_is_away() {
     let (mut stack, agent, [a, ..]) = stack("[]");
     pull(&stack, &agent, "a:v1");
     stack.kill("tracker");
+    let at = stack.agent_peers("agent");
+    let peer = Peer::join(at, a).unwrap();
     stack.block_on(agent.remove(a)).unwrap();
+    assert!(peer.is_closed() && Peer::join(at, a).is_none());
     assert!(stack.block_on(agent.pull(a)).unwrap_err().is_not_found());
     assert!(!content(&stack, a).exists());
+}
+
+#[test]
+fn what_is_removed_or_makes_way_leaves_its_swarm_at_once() {
+    let (stack, agent, [a, b, _]) = stack("[]");
+    pull(&stack, &agent, "a:v1");
+    pull(&stack, &agent, "b:v1");
+    let at = stack.agent_peers("agent");
+    let leaves = |info_hash: InfoHash, remove: &dyn Fn()| {
+        let is_listed = |expected: bool| {
+            let peers = stack.peers(info_hash);
+            if peers.iter().any(|peer| peer.addr.port() == at.port()) == expected { Ok(()) } else { Err(peers) }
+        };
+        eventually("the tracker lists the agent", MINUTE, || is_listed(true));
+        let peer = Peer::join(at, info_hash).unwrap();
+        remove();
+        assert!(peer.is_closed() && Peer::join(at, info_hash).is_none());
+        eventually("the tracker lists it no more", AT_ONCE, || is_listed(false));
+    };
+    leaves(a, &|| stack.block_on(agent.remove(a)).unwrap());
+    pull(&stack, &agent, "c:v1");
+    leaves(b, &|| assert_eq!(pull(&stack, &agent, "a:v1"), a));
+    assert_eq!(held(&stack, &agent), ["a", "c"]);
 }

@@ -2,17 +2,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use nova_protocol::{
     InfoHash, Rate,
     api::{Pull, PullState, SetPullLimits},
 };
 use nova_seeder::agent_client::AgentClient;
-use nova_tests::{Stack, Tree, eventually};
+use nova_tests::{Peer, Stack, Tree, eventually};
 
 const MIB: u64 = 1 << 20;
 const WITHIN: Duration = Duration::from_mins(1);
+/// What 4 MiB take at 1 MiB a second at least: a second's worth comes at once.
+const AT_ONE_MIB: Duration = Duration::from_millis(2900);
 
 fn limits(stack: &Stack, arguments: &[&str]) -> serde_json::Value {
     let at = format!("http://{}", stack.agent_addr("agent"));
@@ -22,11 +27,39 @@ fn limits(stack: &Stack, arguments: &[&str]) -> serde_json::Value {
 
 /// A stack with an agent, and one file of so many bytes that is pushed as `demo`.
 fn pushed(length: u64) -> (Stack, AgentClient, InfoHash) {
+    pushed_with(length, &[])
+}
+
+/// The same with settings of the agent.
+fn pushed_with(length: u64, settings: &[(&'static str, &str)]) -> (Stack, AgentClient, InfoHash) {
     let mut stack = Stack::start();
+    for (setting, value) in settings {
+        stack.set("agent", setting, value);
+    }
     let agent = stack.add_agent("agent");
     let tree = Tree::new(&stack.path("demo")).file("file", usize::try_from(length).unwrap()).root();
     let info_hash = stack.push(&tree, "demo").info_hash;
     (stack, agent, info_hash)
+}
+
+/// How long the agent takes to pull everything.
+fn pull(stack: &Stack, agent: &AgentClient) -> Duration {
+    let start = Instant::now();
+    let info_hash = stack.block_on(agent.start("demo", &[])).unwrap().info_hash;
+    stack.pulled(agent, info_hash, WITHIN);
+    start.elapsed()
+}
+
+/// How long a peer takes to get everything from the agent.
+fn upload(stack: &Stack, info_hash: InfoHash) -> Duration {
+    let addr = stack.agent_peers("agent");
+    let mut peer = eventually("the agent serves it", WITHIN, || Peer::join(addr, info_hash).ok_or("no answer"));
+    let info = stack.metainfo(info_hash, "").info;
+    let start = Instant::now();
+    let bytes = peer.fetch(&info);
+    let took = start.elapsed();
+    assert!(bytes == fs::read(stack.path("demo/file")).unwrap());
+    took
 }
 
 fn reached(stack: &Stack, agent: &AgentClient, info_hash: InfoHash, have: u64) -> Pull {
@@ -38,14 +71,60 @@ fn reached(stack: &Stack, agent: &AgentClient, info_hash: InfoHash, have: u64) -
 
 #[test]
 fn a_pull_takes_as_long_as_its_limit_says() {
-    let (stack, agent, info_hash) = pushed(4 * MIB);
+    let (stack, agent, _) = pushed(4 * MIB);
     let set = limits(&stack, &["--download", "1M"]);
     assert_eq!((&set["download_limit"], &set["upload_limit"]), (&MIB.into(), &0.into()));
-    let start = Instant::now();
+    let took = pull(&stack, &agent);
+    assert!(took >= AT_ONE_MIB, "{took:?}");
+}
+
+#[test]
+fn a_pull_takes_as_long_as_the_schedule_says_without_anybody_asking_for_limits() {
+    let whole_day = r#"[{from="00:00",to="00:00",download_limit=1048576}]"#;
+    let (stack, agent, _) = pushed_with(4 * MIB, &[("NOVA_AGENT_SCHEDULE", whole_day)]);
+    let took = pull(&stack, &agent);
+    assert!(took >= AT_ONE_MIB, "{took:?}");
+}
+
+#[test]
+fn a_torrent_comes_and_goes_as_fast_as_the_settings_say_of_each() {
+    let settings =
+        ["NOVA_AGENT_TORRENT_DOWNLOAD_LIMIT", "NOVA_AGENT_TORRENT_UPLOAD_LIMIT"].map(|name| (name, "1048576"));
+    let (stack, agent, info_hash) = pushed_with(4 * MIB, &settings);
+    let took = [pull(&stack, &agent), upload(&stack, info_hash)];
+    assert!(took.iter().min() >= Some(&AT_ONE_MIB), "{took:?}");
+}
+
+#[test]
+fn an_upload_takes_as_long_as_the_limit_of_the_host_or_of_its_torrent_says() {
+    let (stack, agent, info_hash) = pushed(4 * MIB);
+    pull(&stack, &agent);
+    limits(&stack, &["--upload", "1M"]);
+    let by_host = upload(&stack, info_hash);
+    limits(&stack, &["--reset"]);
+    limits(&stack, &[&info_hash.to_string(), "--upload", "1M"]);
+    let by_torrent = upload(&stack, info_hash);
+    assert!(by_host.min(by_torrent) >= AT_ONE_MIB, "{by_host:?}, {by_torrent:?}");
+}
+
+#[test]
+fn a_pull_has_no_more_peers_than_it_may_and_more_when_it_may() {
+    let (mut stack, agent, info_hash) =
+        pushed_with(8 * MIB, &[("NOVA_AGENT_PEERS_MAX", "1"), ("NOVA_AGENT_DOWNLOAD_LIMIT", "262144")]);
+    for name in ["a", "b", "c"] {
+        let other = stack.add_agent(name);
+        pull(&stack, &other);
+    }
     stack.block_on(agent.start("demo", &[])).unwrap();
-    stack.pulled(&agent, info_hash, WITHIN);
-    // A second's worth comes at once.
-    assert!(start.elapsed() >= Duration::from_millis(2900), "{:?}", start.elapsed());
+    let look = |most: u32| {
+        let pull = stack.block_on(agent.pull(info_hash)).unwrap();
+        assert!(pull.peers <= most && pull.state != PullState::Seeding, "{pull:?}");
+        pull
+    };
+    // Four seconds, in which all others would be met.
+    eventually("it fetches", WITHIN, || Some(look(1)).filter(|pull| pull.have >= 5 * MIB / 4).ok_or("little yet"));
+    limits(&stack, &[&info_hash.to_string(), "--peers", "3"]);
+    eventually("it has several peers", WITHIN, || Some(look(3)).filter(|pull| pull.peers > 1).ok_or("too few"));
 }
 
 #[test]

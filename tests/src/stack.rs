@@ -153,6 +153,11 @@ impl Stack {
         self.agents.iter().find(|(known, ..)| known == name).unwrap().2
     }
 
+    /// Where peers dial an agent.
+    pub fn agent_peers(&self, name: &str) -> SocketAddr {
+        self.agents.iter().find(|(known, ..)| known == name).unwrap().1
+    }
+
     /// Where an origin serves HTTP.
     pub fn origin_http(&self, id: &str) -> SocketAddr {
         self.origins.iter().find(|(known, _)| known == id).unwrap().1[2]

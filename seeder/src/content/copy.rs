@@ -96,8 +96,10 @@ fn steps(length: u64) -> impl Iterator<Item = (u64, usize)> {
 mod tests {
     use std::{fs, sync::Arc};
 
+    use rustix::fs::statvfs;
+
     use super::*;
-    use crate::content::fixture::info;
+    use crate::content::fixture::{Xfs, info, write};
 
     #[test]
     fn files_that_are_cut_differently_have_the_same_bytes_afterwards() {
@@ -118,5 +120,25 @@ mod tests {
             (b"cdef".to_vec(), vec![0, 0])
         );
         assert!(copy((&source, 0), (&target, 0), 9).is_err());
+    }
+
+    #[test]
+    fn blocks_are_shared_where_the_file_system_can() {
+        let disk = Xfs::mount();
+        let [old, new] = ["old", "new"].map(|name| disk.path().join(name));
+        let bytes: Vec<u8> = (0..8_u32 << 20).flat_map(u32::to_le_bytes).collect();
+        let length = bytes.len() as u64;
+        write(&old, &[("a", &bytes)]);
+        write(&new, &[("b", b"")]);
+        // Where they are is settled when they are on the disk.
+        File::open(old.join("a")).unwrap().sync_all().unwrap();
+        let free = || statvfs(disk.path()).map(|found| found.f_bfree * found.f_frsize).unwrap();
+        let before = free();
+        let [source, target] = ["a", "b"].map(|path| Arc::new(info(&[(path, length, FileKind::Plain)])));
+        copy((&Content::new(source, &old), 0), (&Content::writable(target, &new), 0), length).unwrap();
+        File::open(new.join("b")).unwrap().sync_all().unwrap();
+        let taken = before.saturating_sub(free());
+        assert!(taken < length / 10, "{taken} bytes were taken for a copy of {length}");
+        assert!(fs::read(new.join("b")).unwrap() == bytes);
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
+    process::Command,
     thread,
 };
 
@@ -15,6 +16,7 @@ use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
     thread::{CapabilitySet, capabilities, set_capabilities},
 };
+use tempfile::{TempDir, tempdir};
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
@@ -38,6 +40,33 @@ pub(crate) fn write(root: &Path, files: &[(&str, &[u8])]) {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
+    }
+}
+
+/// An XFS of its own, for as long as this lives.
+pub(crate) struct Xfs(TempDir);
+
+impl Xfs {
+    pub fn mount() -> Self {
+        let dir = tempdir().unwrap();
+        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
+        fs::File::create(&image).unwrap().set_len(320 << 20).unwrap();
+        fs::create_dir(&mount).unwrap();
+        let made = Command::new("mkfs.xfs").arg("-q").arg(&image).status();
+        assert!(made.is_ok_and(|status| status.success()), "no mkfs.xfs: apt-get install xfsprogs");
+        let mounted = Command::new("mount").args(["-o", "loop"]).args([&image, &mount]).status();
+        assert!(mounted.unwrap().success(), "this test mounts an XFS: run it as root");
+        Self(dir)
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("mount")
+    }
+}
+
+impl Drop for Xfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
     }
 }
 

@@ -15,7 +15,7 @@ use tempfile::{TempDir, tempdir};
 use walkdir::WalkDir;
 
 use super::*;
-use crate::content::fixture::{created, info, listing, make_fifo, set_mode, write, write_mixed};
+use crate::content::fixture::{Xfs, created, info, listing, make_fifo, set_mode, write, write_mixed};
 
 const COPY: &Options = &Options {
     replace: Replace::Nothing,

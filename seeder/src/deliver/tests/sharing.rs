@@ -71,33 +71,6 @@ fn auto_copies_where_there_are_no_reflinks() {
     setup.assert_delivered();
 }
 
-/// An XFS of its own, for as long as this lives.
-struct Xfs(TempDir);
-
-impl Xfs {
-    fn mount() -> Self {
-        let dir = tempdir().unwrap();
-        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-        Handle::create(&image).unwrap().set_len(320 << 20).unwrap();
-        fs::create_dir(&mount).unwrap();
-        let made = Command::new("mkfs.xfs").arg("-q").arg(&image).status();
-        assert!(made.is_ok_and(|status| status.success()), "no mkfs.xfs: apt-get install xfsprogs");
-        let mounted = Command::new("mount").args(["-o", "loop"]).args([&image, &mount]).status();
-        assert!(mounted.unwrap().success(), "this test mounts an XFS: run it as root");
-        Self(dir)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("mount")
-    }
-}
-
-impl Drop for Xfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
-}
-
 #[test]
 fn a_reflink_shares_its_bytes_until_it_is_written_to() {
     let disk = Xfs::mount();
