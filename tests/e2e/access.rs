@@ -132,3 +132,21 @@ fn with_a_token_only_those_who_know_it_are_served() {
     }
     assert!(!agent.log().contains(TOKEN), "{}", agent.log());
 }
+
+#[test]
+fn an_agent_on_a_socket_or_with_a_token_reaches_itself_to_follow() {
+    let stack = Stack::start();
+    let tree = Tree::of_everything(&stack.path("demo"), 1 << 20);
+    stack.push(&tree, "demo");
+    let (socket, token_file) = (format!("unix:{}", stack.path("agent.sock").display()), stack.path("token"));
+    fs::write(&token_file, TOKEN).unwrap();
+    let open = format!("0.0.0.0:{}", free_addr().port());
+    let with_token = [("HTTP_LISTEN", open.as_str()), ("TOKEN_FILE", token_file.to_str().unwrap())];
+    for (name, settings) in [("socket", &[("HTTP_LISTEN", socket.as_str())][..]), ("token-agent", &with_token[..])] {
+        let (file, link) = (stack.path(&format!("{name}.toml")), stack.path(&format!("{name}.live")));
+        fs::write(&file, format!("[[follow]]\nreference = 'demo'\nlink = '{}'\n", link.display())).unwrap();
+        let _agent = agent(&stack, name, &[settings, &[("CONFIG", file.to_str().unwrap())]].concat());
+        let content = eventually("the link leads to the content", WITHIN, || link.canonicalize());
+        assert_same(&tree, &content);
+    }
+}

@@ -158,6 +158,24 @@ fn readers_behind_a_symlink_never_see_a_mixture() {
 }
 
 #[test]
+fn a_version_that_is_superseded_while_it_is_fetched_is_never_put_in_its_place() {
+    let mut stack = Stack::tracker_alone(&[]);
+    stack.set("origin", "NOVA_ORIGIN_UPLOAD_LIMIT", "1048576");
+    stack.add_origin("origin");
+    push_version(&stack, "first", 8 << 20);
+    let exec = "echo $NOVA_VERSION >> told";
+    let mut watch = watch(&stack, &["--no-agent", "--download-dir=out", "--exec", exec]);
+    logged(&watch, "fetching");
+    is_at(&push_version(&stack, "second", 1000), &stack.path("out/demo"));
+    eventually("the second version is told, and no other", MINUTE, || match fs::read_to_string(stack.path("told")) {
+        Ok(told) if told == "2\n" => Ok(()),
+        other => Err(other.map_err(|error| error.to_string())),
+    });
+    assert_eq!(fs::read_dir(stack.path("out")).unwrap().count(), 1, "nothing of the first version is left");
+    interrupt(&mut watch);
+}
+
+#[test]
 fn a_watch_that_is_killed_while_it_delivers_leaves_the_old_version_and_goes_on() {
     let mut stack = Stack::start();
     stack.add_agent("agent");

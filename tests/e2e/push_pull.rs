@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeSet,
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::Path,
@@ -40,6 +41,29 @@ fn a_pull_through_an_agent_leaves_it_seeding() {
     stack.cli().run(stack.home.path(), ["pull", &port, "--tag=demo:latest", "--download-dir=out"]).success();
     assert_same(&tree, &stack.path("out/demo"));
     stack.pulled(&agent, tag.info_hash, MINUTE);
+}
+
+#[test]
+fn where_files_start_depends_on_the_tree_and_not_on_what_was_pushed_before() {
+    let stack = Stack::start();
+    let run = |arguments: &[&str]| stack.cli().run(stack.home.path(), arguments).success().json();
+    let push = |tree: &str, reference: &str, align: &str| {
+        let pushed = run(&["--json", "push", tree, reference, "--piece-length=64KiB", "--name=demo", "--align", align]);
+        pushed["info_hash"].as_str().unwrap().to_owned()
+    };
+    for (tree, large) in [("demo", 9), ("older", 8), ("oldest", 1)] {
+        Tree::new(&stack.path(tree)).file("a", 1).file("b", 1).file("c", large << 16).root();
+    }
+    push("oldest", "y", "none");
+    push("older", "y", "all");
+    assert_eq!(run(&["--json", "rollback", "y"])["version"], 3);
+    let mut found = BTreeSet::new();
+    for align in ["auto", "none", "all"] {
+        let first = push("demo", &format!("x:{align}"), align);
+        assert_eq!(push("demo", "y", align), first, "--align {align}");
+        found.insert(first);
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
 }
 
 #[test]

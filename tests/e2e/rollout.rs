@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use nova_protocol::api::{RolloutCounts, TagVersion};
 use nova_seeder::agent_client::AgentClient;
-use nova_tests::{Stack, Tree, eventually};
+use nova_tests::{Process, Stack, Tree, eventually};
 use serde_json::Value;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -91,6 +91,80 @@ fn a_rollout_that_takes_too_long_says_who_is_missing() {
     assert_eq!(json["agents"][0]["id"], "slow");
     let unknown = stack.cli().run(stack.home.path(), ["rollout", "none"]);
     assert_eq!(unknown.code, Some(1), "{}", unknown.stderr);
+}
+
+#[test]
+fn an_agent_that_fetches_shows_how_far_it_is_and_how_fast() {
+    let mut stack = Stack::start();
+    stack.set("slow", "NOVA_AGENT_DOWNLOAD_LIMIT", "262144");
+    let [quick, slow] = ["quick", "slow"].map(|name| stack.add_agent(name));
+    let tag = push(&stack, "one");
+    pull(&stack, &quick, &tag);
+    stack.block_on(slow.start("demo", &[])).unwrap();
+    let mut have = tag.length;
+    // More often than leases are renewed.
+    for _ in 0..4 {
+        have = eventually("there is more than before", MINUTE, || match counts(&stack) {
+            now if (now.complete, now.fetching) == (1, 1) && now.have > have => Ok(now.have),
+            now => Err(now),
+        });
+    }
+    eventually("the table shows it", MINUTE, || {
+        let shown = stack.cli().run(stack.home.path(), ["rollout", "demo"]).success().stdout;
+        let row: Vec<_> = shown.lines().find(|line| line.starts_with("slow")).unwrap().split_whitespace().collect();
+        match row[..] {
+            ["slow", _, "-", "fetching", share, _, unit] if share != "0%" && unit.ends_with("/s") => Ok(()),
+            _ => Err(shown),
+        }
+    });
+}
+
+#[test]
+fn an_agent_that_follows_and_has_not_begun_is_waiting() {
+    let mut stack = Stack::start();
+    push(&stack, "one");
+    let (link, settings) = (stack.path("live"), stack.path("agent.toml"));
+    // What is in the way of the link keeps the agent from pulling.
+    fs::write(&link, "precious").unwrap();
+    fs::write(&settings, format!("[[follow]]\nreference = 'demo'\nlink = '{}'\n", link.display())).unwrap();
+    stack.set("agent", "NOVA_AGENT_CONFIG", settings.to_str().unwrap());
+    let agent = stack.add_agent("agent");
+    eventually("the agent counts", MINUTE, || match counts(&stack) {
+        now if (now.agents, now.waiting) == (1, 1) => Ok(()),
+        now => Err(now),
+    });
+    assert!(stack.block_on(agent.pulls()).unwrap().pulls.is_empty());
+    let late = stack.cli().run(stack.home.path(), ["rollout", "demo", "--wait=1", "--timeout=1"]);
+    assert!(late.stderr.contains("1 waiting, expected 1; missing: agent (has no version)"), "{}", late.stderr);
+}
+
+/// `nova-cli rollout demo`, which waits for an agent where there is none, and has seen the tag.
+fn waiting(stack: &Stack, name: &str) -> Process {
+    let mut command = stack.cli().command(stack.home.path(), ["rollout", "demo", "--wait=1"]);
+    let waiting = Process::start(name, &mut command, &stack.path(&format!("{name}.log")));
+    logged(&waiting, "rollout");
+    waiting
+}
+
+fn logged(process: &Process, what: &str) {
+    eventually(what, MINUTE, || if process.log().contains(what) { Ok(()) } else { Err(process.log()) });
+}
+
+fn exit_code(process: &mut Process) -> Option<i32> {
+    eventually("it ends", MINUTE, || process.ended().ok_or("it waits")).code()
+}
+
+#[test]
+fn a_rollout_follows_a_tag_that_moves_and_ends_with_one_that_is_removed_or_with_its_user() {
+    let stack = Stack::start();
+    push(&stack, "one");
+    let [mut interrupted, mut left] = ["interrupted", "left"].map(|name| waiting(&stack, name));
+    interrupted.signal("INT");
+    assert_eq!(exit_code(&mut interrupted), Some(130), "{}", interrupted.log());
+    push(&stack, "two");
+    logged(&left, "demo:latest has moved to version 2");
+    stack.cli().run(stack.home.path(), ["rm", "demo"]).success();
+    assert_eq!(exit_code(&mut left), Some(1), "{}", left.log());
 }
 
 #[test]

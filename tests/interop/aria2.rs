@@ -8,7 +8,9 @@ use nova_tests::{Client, Stack, Tree, has_files_of, swarming};
 
 #[test]
 fn aria2_downloads_a_pushed_tree() {
-    swarming::client_downloads_a_tree(&Stack::start(), Client::Aria2);
+    let stack = Stack::start();
+    let (_, copy) = swarming::client_downloads_a_tree(&stack, Client::Aria2);
+    swarming::has_padding(&copy);
 }
 
 #[test]

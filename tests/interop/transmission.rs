@@ -4,7 +4,9 @@ use nova_tests::{Client, Stack, swarming};
 
 #[test]
 fn transmission_downloads_a_pushed_tree() {
-    swarming::client_downloads_a_tree(&Stack::start(), Client::Transmission);
+    let stack = Stack::start();
+    let (_, copy) = swarming::client_downloads_a_tree(&stack, Client::Transmission);
+    swarming::has_padding(&copy);
 }
 
 #[test]

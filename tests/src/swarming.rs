@@ -35,6 +35,16 @@ fn client_downloads(stack: &Stack, client: Client, pushed: &Path) -> PathBuf {
     arrives(pushed, &folder)
 }
 
+/// What a client that knows no padding (BEP 47) has downloaded has files of zeros in its place.
+pub fn has_padding(copy: &Path) {
+    let mut count = 0;
+    for file in fs::read_dir(copy.join(".pad")).unwrap() {
+        assert!(fs::read(file.unwrap().path()).unwrap().iter().all(|byte| *byte == 0));
+        count += 1;
+    }
+    assert_ne!(count, 0);
+}
+
 /// Pushes a tree, and has it downloaded from the origin's HTTP face by a client that knows no tracker.
 pub fn client_downloads_over_http(client: Client) {
     let stack = Stack::start();

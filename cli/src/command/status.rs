@@ -156,3 +156,23 @@ fn pulls(pulls: &[Pull]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_pull_has_the_word_that_programs_read() {
+        for state in [PullState::Checking, PullState::Fetching, PullState::Seeding, PullState::Failed] {
+            let pull = json!({
+                "info_hash": "00".repeat(20), "name": "demo", "state": state, "length": 2, "have": 1, "path": "",
+                "download_rate": 0, "upload_rate": 0, "uploaded": 0, "peers": 0, "sources": [],
+            });
+            let table = pulls(&[serde_json::from_value(pull.clone()).unwrap()]).to_string();
+            let row = table.lines().last().unwrap();
+            assert_eq!(row.split_whitespace().nth(1), pull["state"].as_str(), "{table}");
+        }
+    }
+}

@@ -93,6 +93,25 @@ fn the_same_bytes_under_another_name_are_found_by_their_hashes() {
 }
 
 #[test]
+fn of_more_contents_than_are_looked_through_by_file_those_that_are_similar_come_first() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path().join("store")).unwrap();
+    let entries = (0..=BY_FILE_MAX).map(|number| {
+        let tree = home.path().join(number.to_string()).join("tree");
+        write(&tree, &[("a", &bytes(number as u64, 3 * PIECE))]);
+        let entry = store.insert(Arc::new(torrent(&tree, 2 * PIECE, Align::Auto))).unwrap();
+        fs::rename(&tree, entry.content_path()).unwrap();
+        entry
+    });
+    let last = entries.max_by_key(|entry| entry.metainfo.info_hash()).unwrap();
+    let tree = last.content_path();
+    let new = torrent(&tree, PIECE, Align::Auto);
+    assert_eq!(found(&tree, &new, &Holdings::of(&store)), 0);
+    let new = new.with_similar(&[last.metainfo.info_hash()]);
+    assert_eq!(found(&tree, &new, &Holdings::of(&store)), new.info.length);
+}
+
+#[test]
 fn what_an_earlier_try_left_stays_and_the_rest_is_found() {
     let home = tempfile::tempdir().unwrap();
     let (tree, begun) = (home.path().join("tree"), home.path().join("begun"));

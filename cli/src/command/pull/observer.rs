@@ -69,3 +69,38 @@ fn obstacle(what: WaitsFor, pull: &api::Pull) -> String {
         WaitsFor::DownloadLimit => "its download limit".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::env::{Captured, Output};
+
+    /// What is said, and what an error would say, of a pull that is half done.
+    fn told(waits_for: Option<&str>) -> (String, String) {
+        let pull = json!({
+            "info_hash": "00".repeat(20), "name": "demo", "state": "fetching", "length": 2048, "have": 1024, "path": "",
+            "download_rate": 0, "upload_rate": 0, "uploaded": 0, "peers": 2, "sources": [], "waits_for": waits_for,
+        });
+        let progress = crate::progress::Progress::new(Output::new(Captured::default(), false), true);
+        let observer = Observer { progress: Arc::new(progress), waits_for: Mutex::default() };
+        let pull: api::Pull = serde_json::from_value(pull).unwrap();
+        observer.see(Progress::Fetching(Box::new(pull.clone())));
+        (pull.waits_for.map(|what| obstacle(what, &pull)).unwrap_or_default(), observer.waits_for())
+    }
+
+    #[test]
+    fn what_a_pull_waits_for_is_said_and_is_in_the_error() {
+        for (word, said) in [
+            ("peers", "a peer that has demo; `nova-cli inspect` shows who has it"),
+            ("pieces", "pieces that 2 peers did not give"),
+            ("disk", "the disk"),
+            ("download_limit", "its download limit"),
+        ] {
+            let error = format!("{said}, 1.00 KiB of 2.00 KiB are here");
+            assert_eq!(told(Some(word)), (said.to_owned(), error));
+        }
+        assert_eq!(told(None).1, "the rest of demo, 1.00 KiB of 2.00 KiB are here");
+    }
+}

@@ -164,4 +164,11 @@ mod tests {
         assert_eq!(missing, expected);
         assert!(outcome(6).summary().starts_with("1 of 6 agents have demo:v1 version 3 (16%)"));
     }
+
+    #[test]
+    fn the_state_of_an_agent_has_the_word_that_programs_read() {
+        for state in [RolloutState::Failed, RolloutState::Fetching, RolloutState::Waiting, RolloutState::Complete] {
+            assert_eq!(serde_json::to_value(state).unwrap(), word(state));
+        }
+    }
 }
