@@ -72,8 +72,8 @@ pub struct Pull {
     /// Replace what has its name there.
     #[arg(long)]
     replace: bool,
-    /// A file or directory that has parts of it, such as another version; more than once for more of them. What an agent
-    /// has is reused by itself, and without an agent what is replaced.
+    /// A file or directory that has parts of it, such as another version; more than once for more of them. An agent
+    /// reads it as its own user. What it has is reused by itself, and without an agent what is replaced.
     #[arg(long, value_name = "PATH")]
     reuse: Vec<PathBuf>,
     /// How it gets there from the agent, which keeps it.
