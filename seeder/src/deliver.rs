@@ -148,7 +148,11 @@ fn complete<S: Borrow<Scratch>>(
         }
         return Err(error);
     }
-    stage.put(&path, &way)?;
+    if !stage.put(&path, &way)? {
+        // It may be the same content, which another pull has put there.
+        let is_there = self::way::way(info, &path, options, cancel)?.is_none();
+        return if is_there { Ok(Delivered { path, was_there: true }) } else { Err(DeliverError::Exists(path)) };
+    }
     if options.is_durable {
         sync_directory(directory).map_err(|source| write_error(directory, source))?;
     }

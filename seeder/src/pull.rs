@@ -138,8 +138,8 @@ pub enum PullError {
 
 /// Pulls as a peer of its own, until everything is there.
 ///
-/// What has come in is kept in `.nova-INFO_HASH` beside the destination: a pull that is killed, or whose time is over,
-/// is gone on with from there; one that fails or is cancelled removes it.
+/// What has come in is kept in `.nova-INFO_HASH` beside the destination: a pull that is killed, or whose time is over, or
+/// whose content cannot be put in its place, is gone on with from there; any other that fails or is cancelled removes it.
 ///
 /// # Errors
 /// Every variant of [`PullError`].
@@ -187,10 +187,12 @@ async fn fetch(
     let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
     let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
     if let Some(path) = already_there(&metainfo, request, stop).await? {
-        sweep(&request.directory, metainfo.info_hash());
+        let (directory, info_hash) = (request.directory.clone(), metainfo.info_hash());
+        blocking(move || sweep(&directory, info_hash)).await;
         return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
-    let mut stage = stage(&request.directory, metainfo.info_hash())?;
+    let (directory, info_hash) = (request.directory.clone(), metainfo.info_hash());
+    let stage = blocking(move || stage(&directory, info_hash)).await?;
     let root = stage.content(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { root.parent().expect("it is in a stage") } else { &root };
     // Waited for even when cancelled: what makes files must end before the stage is removed.
@@ -198,7 +200,7 @@ async fn fetch(
     added.map_err(|error| named(&stage, error.into()))?;
     let watched = stop.run_until_cancelled(watch(fetcher, &metainfo, &origins, &root, observe)).await;
     fetcher.remove(metainfo.info_hash()).await;
-    stage.is_kept = watched.is_none() && request.is_over();
+    stage.keep(watched.is_none() && request.is_over());
     let last = watched.ok_or_else(cancelled)?.map_err(|error| named(&stage, error))?;
     let (had, sources) = (last.reused, last.sources);
     let pulled = Pulled { metainfo, tag, path: root, was_there: false, had, sources };
@@ -352,7 +354,7 @@ async fn deliver(
 
 async fn deliver_fetched(
     metainfo: &Arc<Metainfo>,
-    mut stage: Scratch,
+    stage: Scratch,
     request: &Request,
     observe: impl Fn(Progress) + Send + 'static,
     stop: &CancellationToken,
@@ -361,7 +363,12 @@ async fn deliver_fetched(
     let deliver = move || {
         observe(Progress::Delivering { done: metainfo.info.length, total: metainfo.info.length });
         let delivered = deliver::deliver_fetched(&metainfo.info, &stage, &request.directory, &options, &stop);
-        stage.is_kept = delivered.is_err() && request.is_over();
+        // What could not be put in its place need not come again.
+        stage.keep(match delivered {
+            Ok(_) => false,
+            Err(DeliverError::Cancelled(_)) => request.is_over(),
+            Err(_) => true,
+        });
         delivered.map_err(|error| named(&stage, refusal(error, &request)))
     };
     blocking(deliver).await

@@ -11,6 +11,7 @@ use std::{
         unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
 /// Bits by which others get into a directory.
 const OTHERS: u32 = 0o077;
 
-/// Bits by which others could have written to something.
-const WRITABLE: u32 = 0o022;
+/// Where content is built.
+const NEW: &str = "new";
 
 /// The bit by which a directory passes its group on.
 const SETGID: u32 = 0o2000;
@@ -36,8 +37,7 @@ pub(crate) struct Scratch {
     path: PathBuf,
     root: PathBuf,
     handle: File,
-    /// Whether it stays when this is dropped, to be gone on with.
-    pub is_kept: bool,
+    is_kept: AtomicBool,
 }
 
 impl Scratch {
@@ -46,53 +46,75 @@ impl Scratch {
     /// # Errors
     /// `PermissionDenied` when it is another user's or open to others, and so nothing that this has made.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
-        // Recursive does not mind when there is one.
-        DirBuilder::new().mode(0o700).recursive(true).create(path)?;
+        let is_new = match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            made => made.map(|()| true)?,
+        };
+        let taken = Self::of(path, is_new);
+        if is_new && !matches!(taken, Ok(Some(_))) {
+            // What went wrong is the error to tell.
+            let _ = fs::remove_dir(path);
+        }
+        taken
+    }
+
+    fn of(path: &Path, is_new: bool) -> io::Result<Option<Self>> {
         let Some(handle) = claim_itself(path)? else { return Ok(None) };
         let open = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
         // Without a /proc there is the name alone.
         let root = if open.exists() { open } else { path.to_path_buf() };
-        let found = handle.metadata()?;
         if !is_own(&handle, &root)? {
             return Err(foreign("it is another user's"));
         }
-        if found.mode() & OTHERS != 0 && can_be_closed(&handle)? {
+        let found = handle.metadata()?;
+        // Where a new one is open to others, by an access list of the directory around it, it is closed here.
+        if found.mode() & OTHERS != 0 && can_be_closed(&handle, found.mode())? && !is_new {
             handle.set_permissions(found.permissions())?;
             return Err(foreign("it is open to others"));
         }
-        Ok(Some(Self { path: path.to_path_buf(), root, handle, is_kept: false }))
+        Ok(Some(Self { path: path.to_path_buf(), root, handle, is_kept: AtomicBool::new(false) }))
     }
 
     /// Makes one whose name begins with `prefix`.
     pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
         loop {
-            let closed = Permissions::from_mode(0o700);
-            let path = tempfile::Builder::new().prefix(prefix).permissions(closed).tempdir_in(directory)?.keep();
             // Whoever sweeps may have found it before it was claimed.
-            if let Some(taken) = Self::take(&path)? {
+            if let Some(taken) = Self::take(&directory.join(format!("{prefix}{:016x}", rand::random::<u64>())))? {
                 return Ok(taken);
             }
         }
     }
 
-    /// Removes what this did not make, or made and then gave away, and lets everything else be as it was made: who had a
-    /// hand in what was found here shall have none in what becomes of it.
+    /// Whether it stays when this is dropped, to be gone on with.
+    pub fn keep(&self, is_kept: bool) {
+        self.is_kept.store(is_kept, Relaxed);
+    }
+
+    /// Removes all but what can be gone on with: regular files and directories below `new` that are this user's and have no
+    /// other name. Who had a hand in what was found here shall have none in what becomes of it. They get the modes that they
+    /// were made with.
     pub fn tidy(&self) -> io::Result<()> {
         let anything = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(&self.root)?;
         let made = anything.as_file().metadata()?;
-        anything.close()?;
         let mode = made.mode() & 0o777;
+        anything.close()?;
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if entry.file_name() != NEW {
+                remove(&entry.path())?;
+            }
+        }
         let mut directories = vec![self.root.clone()];
         while let Some(directory) = directories.pop() {
             for entry in fs::read_dir(&directory)? {
                 let path = entry?.path();
                 let found = fs::symlink_metadata(&path)?;
-                let is_own = found.uid() == made.uid() && found.mode() & WRITABLE & !mode == 0;
+                let is_own = found.uid() == made.uid();
                 if is_own && found.is_dir() {
-                    set_mode(&path, &found, mode | (mode & 0o444) >> 2 | found.mode() & SETGID)?;
+                    set_mode(&path, &found, mode | (mode & 0o444) >> 2 | found.mode() & SETGID);
                     directories.push(path);
                 } else if is_own && found.is_file() && found.nlink() == 1 {
-                    set_mode(&path, &found, mode)?;
+                    set_mode(&path, &found, mode);
                 } else {
                     remove(&path)?;
                 }
@@ -108,10 +130,15 @@ impl Scratch {
 
     /// Where content of this name is until it is complete.
     pub fn content(&self, name: &str) -> PathBuf {
-        self.root.join("new").join(name)
+        self.root.join(NEW).join(name)
     }
 
-    /// Where something goes that makes way.
+    /// From where content gets its name, and where what had that name is then.
+    pub fn ready(&self) -> PathBuf {
+        self.root.join("ready")
+    }
+
+    /// Where something goes that makes way, on a file system that cannot exchange names.
     pub fn old(&self) -> PathBuf {
         self.root.join("old")
     }
@@ -137,7 +164,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !self.is_kept
+        if !self.is_kept.load(Relaxed)
             && let Err(error) = self.remove()
         {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove");
@@ -149,14 +176,19 @@ fn foreign(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, format!("{why}, and so not nova's: remove it"))
 }
 
-/// Whether a directory can be closed: some file systems have no mode bits, and refuse or pass over it.
-fn can_be_closed(directory: &File) -> io::Result<bool> {
-    let set = directory.set_permissions(Permissions::from_mode(0o700));
+/// Closes a directory to others, if that can be: some file systems have no mode bits, and refuse or pass over it.
+fn can_be_closed(directory: &File, mode: u32) -> io::Result<bool> {
+    let set = directory.set_permissions(Permissions::from_mode(mode & 0o7777 & !OTHERS));
     Ok(set.is_ok() && directory.metadata()?.mode() & OTHERS == 0)
 }
 
-fn set_mode(path: &Path, found: &Metadata, mode: u32) -> io::Result<()> {
-    if found.mode() & 0o7777 == mode { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(mode)) }
+/// What cannot have another mode is left with the one that it has: it is behind a closed directory.
+fn set_mode(path: &Path, found: &Metadata, mode: u32) {
+    if found.mode() & 0o7777 != mode
+        && let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode))
+    {
+        tracing::debug!(path = %path.display(), %error, "it keeps its mode");
+    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -13,9 +13,9 @@
 mod tests;
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, Metadata},
     io,
-    os::unix::fs::{DirBuilderExt, symlink},
+    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
     path::{Component, Path, PathBuf},
 };
 
@@ -43,7 +43,7 @@ pub struct Versions {
     /// `.NAME.versions`, as the symlink says it.
     name: PathBuf,
     root: PathBuf,
-    _claim: File,
+    claim: File,
 }
 
 /// Why a symlink does not lead to a new version; it leads to where it did.
@@ -88,7 +88,7 @@ impl Versions {
         }
         let root = link.with_file_name(&name);
         let claim = take(&root).map_err(about(&root))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
-        Ok(Self { link, name, root, _claim: claim })
+        Ok(Self { link, name, root, claim })
     }
 
     /// The directory into which a version is delivered.
@@ -107,6 +107,10 @@ impl Versions {
     /// # Errors
     /// [`VersionsError::Write`].
     pub fn swap(&self, info_hash: InfoHash, torrent_name: &str, is_durable: bool) -> Result<()> {
+        let is_still = fs::symlink_metadata(&self.root).is_ok_and(|found| is_same(&found, &self.claim));
+        if !is_still {
+            return Err(about(&self.root)(io::Error::other("something else was put there")));
+        }
         let target = self.name.join(info_hash.to_string()).join(torrent_name);
         if fs::read_link(&self.link).ok().as_ref() != Some(&target) {
             let current = self.current().filter(|&current| current != info_hash);
@@ -164,6 +168,10 @@ fn current(link: &Path, name: &Path) -> Option<InfoHash> {
     let target = fs::read_link(link).ok()?;
     let inside = target.strip_prefix(name).ok()?;
     inside.components().next()?.as_os_str().to_str()?.parse().ok()
+}
+
+fn is_same(found: &Metadata, claim: &File) -> bool {
+    claim.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
 }
 
 /// Takes the directory of versions, or makes it. Another's is refused, and a symlink: versions are removed from it.

@@ -15,7 +15,11 @@ use rustix::{
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
-use super::{DeliverError, Options, way::Way, write_error};
+use super::{
+    DeliverError, Options,
+    way::{Old, Way},
+    write_error,
+};
 use crate::{
     content::{Cancelled, symlink},
     restore::{self, gives, last_mode, restore},
@@ -90,65 +94,67 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Renames the content to `path`. What has that name and makes way is gone in the same moment where the file system
-    /// can do that; what has come there since, or was changed, stays.
-    pub fn put(&self, path: &Path, way: &Way) -> Result<(), DeliverError> {
+    /// Renames the content to `path`, or says that something else is there. What has that name and makes way is gone in the
+    /// same moment where the file system can do that; what has come there since, or was changed, stays.
+    pub fn put(&self, path: &Path, way: &Way) -> Result<bool, DeliverError> {
         let failed = |source| write_error(path, source);
-        let root = File::open(self.root());
-        let is_put = match way {
-            Way::Free => self.put_where_nothing_is(path).map_err(failed)?,
-            Way::MakesWay(old) => {
-                let put = restore::rename(path, || self.put_for_old(path, |there| old.is_still(there)));
-                match put {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => self.put_where_nothing_is(path),
-                    put => put,
-                }
-                .map_err(failed)?
-            }
+        let (root, ready) = (self.root(), self.scratch.ready());
+        let handle = File::open(&root);
+        fs::rename(&root, &ready).map_err(failed)?;
+        let put = match way {
+            Way::Free => rename_new(&ready, path),
+            Way::MakesWay(old) => self.put_for(old, path),
         };
-        if !is_put {
-            return Err(DeliverError::Exists(path.to_path_buf()));
+        if !matches!(put, Ok(true)) {
+            // To be gone on with. The first error is the one to tell.
+            let _ = fs::rename(&ready, &root);
+            return put.map_err(failed);
         }
-        let Some(mode) = last_mode(self.info, &self.options.no_preserve) else { return Ok(()) };
+        let Some(mode) = last_mode(self.info, &self.options.no_preserve) else { return Ok(true) };
         let close = |root: File| {
             root.set_permissions(Permissions::from_mode(mode))?;
             if self.options.is_durable { root.sync_all() } else { Ok(()) }
         };
-        root.and_then(close).map_err(failed)
+        handle.and_then(close).map_err(failed).map(|()| true)
     }
 
-    fn put_where_nothing_is(&self, path: &Path) -> io::Result<bool> {
-        match renameat_with(CWD, self.root(), CWD, path, RenameFlags::NOREPLACE) {
-            Err(error) if cannot(error) && fs::symlink_metadata(path).is_err() => {
-                fs::rename(self.root(), path).map(|()| true)
-            }
-            Err(error) if cannot(error) => Ok(false),
-            Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
-            other => other.map(|()| true).map_err(Into::into),
+    fn put_for(&self, old: &Old, path: &Path) -> io::Result<bool> {
+        let ready = self.scratch.ready();
+        match restore::rename(path, || Ok(exchange(&ready, path)?)) {
+            Ok(()) if old.is_still(&ready) => Ok(true),
+            Ok(()) => exchange(&ready, path).map(|()| false).map_err(|error| self.stranded(&ready, &error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => rename_new(&ready, path),
+            Err(error) if Errno::from_io_error(&error).is_some_and(cannot) => self.put_after(old, path),
+            Err(error) => Err(error),
         }
     }
 
-    fn put_for_old(&self, path: &Path, is_still: impl Fn(&Path) -> bool) -> io::Result<bool> {
-        let exchange = || renameat_with(CWD, self.root(), CWD, path, RenameFlags::EXCHANGE);
-        match exchange() {
-            Err(error) if cannot(error) => return self.put_after_old(path, is_still),
-            other => other?,
+    /// For a file system that cannot exchange names: for a moment nothing has this one.
+    pub fn put_after(&self, old: &Old, path: &Path) -> io::Result<bool> {
+        if !old.is_still(path) {
+            return Ok(false);
         }
-        if is_still(&self.root()) {
-            return Ok(true);
+        let (ready, aside) = (self.scratch.ready(), self.scratch.old());
+        match restore::rename(path, || fs::rename(path, &aside)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return rename_new(&ready, path),
+            renamed => renamed?,
         }
-        exchange()?;
-        Ok(false)
-    }
-
-    pub fn put_after_old(&self, path: &Path, is_still: impl Fn(&Path) -> bool) -> io::Result<bool> {
-        let old = self.scratch.old();
-        fs::rename(path, &old)?;
-        let put = if is_still(&old) { fs::rename(self.root(), path).map(|()| true) } else { Ok(false) };
+        let put = rename_new(&ready, path);
         if !matches!(put, Ok(true)) {
-            fs::rename(&old, path)?;
+            match rename_new(&aside, path) {
+                Ok(true) => {}
+                Ok(false) => return Err(self.stranded(&aside, &io::ErrorKind::AlreadyExists.into())),
+                Err(error) => return Err(self.stranded(&aside, &error)),
+            }
         }
         put
+    }
+
+    /// What shall stay where it was and cannot get back there is at least not removed.
+    fn stranded(&self, old: &Path, error: &io::Error) -> io::Error {
+        self.scratch.keep(true);
+        let old = self.scratch.named(&old.display().to_string());
+        io::Error::new(error.kind(), format!("what was there is in {old} until the next pull to here: {error}"))
     }
 
     pub fn root(&self) -> PathBuf {
@@ -183,6 +189,20 @@ fn remove_if_any(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+/// Renames something unless the new name is taken.
+fn rename_new(from: &Path, path: &Path) -> io::Result<bool> {
+    match renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE) {
+        Err(error) if cannot(error) && fs::symlink_metadata(path).is_err() => fs::rename(from, path).map(|()| true),
+        Err(error) if cannot(error) => Ok(false),
+        Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
+        renamed => Ok(renamed.map(|()| true)?),
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) enum Way {
 pub(super) struct Old(Option<u64>);
 
 impl Old {
+    pub fn of(replace: &Replace, path: &Path) -> Self {
+        Self(matches!(replace, Replace::Versions(_)).then(|| stamp(path)))
+    }
+
     /// Whether it is what was looked at, now that it is at `path`.
     pub fn is_still(&self, path: &Path) -> bool {
         self.0.is_none_or(|stamp_then| stamp(path) == stamp_then)
@@ -43,10 +47,7 @@ pub(super) fn way(
 ) -> Result<Option<Way>, DeliverError> {
     let Some(existing) = existing(path)? else { return Ok(Some(Way::Free)) };
     // What is changed while it is looked at has changed since.
-    let found = match options.replace {
-        Replace::Versions(_) => Some(stamp(path)),
-        Replace::Nothing | Replace::Anything => None,
-    };
+    let old = Old::of(&options.replace, path);
     let is = |version: &Info| is_delivered(version, path, &existing, &options.no_preserve, cancel);
     if is(info)? {
         return Ok(None);
@@ -62,7 +63,7 @@ pub(super) fn way(
             is_one
         }
     };
-    if makes_way { Ok(Some(Way::MakesWay(Old(found)))) } else { Err(DeliverError::Exists(path.to_path_buf())) }
+    if makes_way { Ok(Some(Way::MakesWay(old))) } else { Err(DeliverError::Exists(path.to_path_buf())) }
 }
 
 /// What has this name already; a symlink is what it is, not what it leads to.
@@ -83,7 +84,7 @@ fn stamp(root: &Path) -> u64 {
             // Renaming a directory may count as a change of it, as opening one to its owner does.
             let file = (!found.is_dir()).then(|| (found.len(), found.mtime(), found.mtime_nsec(), found.mode()));
             let name = entry.path().strip_prefix(root).map(Path::to_path_buf);
-            Ok((name.ok(), entry.depth(), found.ino(), found.uid(), file))
+            Ok((name.ok(), found.is_dir(), found.uid(), file))
         });
         found.ok().hash(&mut known);
     }

@@ -14,9 +14,16 @@ use crate::{deliver::DeliverError, fetch::FetchError, scratch::Scratch};
 pub(super) fn stage(directory: &Path, info_hash: InfoHash) -> Result<Scratch, PullError> {
     let path = path(directory, info_hash);
     let taken = fs::create_dir_all(directory).and_then(|()| Scratch::take(&path));
-    let taken = taken.and_then(|taken| taken.map(|scratch| scratch.tidy().map(|()| scratch)).transpose());
-    let taken = taken.map_err(|source| PullError::Stage { path, source })?;
-    taken.ok_or_else(|| PullError::Busy(directory.to_path_buf()))
+    let tidied = taken.and_then(|taken| {
+        let Some(scratch) = taken else { return Ok(None) };
+        // What cannot be tidied now may be gone on with later.
+        scratch.keep(true);
+        scratch.tidy()?;
+        scratch.keep(false);
+        Ok(Some(scratch))
+    });
+    let tidied = tidied.map_err(|source| PullError::Stage { path, source })?;
+    tidied.ok_or_else(|| PullError::Busy(directory.to_path_buf()))
 }
 
 /// Removes what a pull has left that was killed when its content had its name already.
@@ -51,14 +58,17 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("a/out");
         let info_hash = InfoHash::of(b"");
-        let mut first = stage(&out, info_hash).unwrap();
+        let first = stage(&out, info_hash).unwrap();
         assert!(matches!(stage(&out, info_hash), Err(PullError::Busy(directory)) if directory == out));
-        fs::write(first.root().join("piece"), "x").unwrap();
-        first.is_kept = true;
+        for directory in ["new", "ready"] {
+            fs::create_dir(first.root().join(directory)).unwrap();
+            fs::write(first.root().join(directory).join("piece"), "x").unwrap();
+        }
+        first.keep(true);
         drop(first);
-        let mut second = stage(&out, info_hash).unwrap();
-        assert!(second.root().join("piece").exists());
-        second.is_kept = true;
+        let second = stage(&out, info_hash).unwrap();
+        assert!(second.content("piece").exists() && !second.ready().exists());
+        second.keep(true);
         sweep(&out, info_hash);
         assert!(path(&out, info_hash).exists(), "another pull has it");
         drop(second);

@@ -19,9 +19,9 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn one_process_has_it_and_it_is_gone_afterwards_unless_it_is_kept() {
     let (home, path) = setup();
-    let mut taken = Scratch::take(&path).unwrap().unwrap();
+    let taken = Scratch::take(&path).unwrap().unwrap();
     assert!(Scratch::take(&path).unwrap().is_none());
-    taken.is_kept = true;
+    taken.keep(true);
     drop(taken);
     assert_eq!(fs::read(path.join("file")).unwrap(), b"x", "what an earlier process left is gone on with");
     drop(Scratch::take(&path).unwrap().unwrap());
@@ -80,16 +80,19 @@ fn what_somebody_else_has_put_there_is_not_used() {
 #[test]
 fn what_is_found_in_it_is_used_only_if_it_can_be_nobody_elses() {
     let (home, path) = setup();
-    let inside = |name: &str| path.join(name);
-    write(&path, &[("a/own", b"x"), ("a/linked", b"x"), ("open/x", b"x"), ("given", b"x"), ("shut/x", b"x")]);
+    let inside = |name: &str| path.join("new").join(name);
+    let files = ["a/own", "a/linked", "theirs/x", "given", "shut/x"];
+    write(&path.join("new"), &files.map(|name| (name, &b"x"[..])));
+    write(&path.join("ready"), &[("what/made/way", b"x")]);
     fs::hard_link(inside("a/linked"), home.path().join("another name")).unwrap();
     symlink("../victim", inside("a/link")).unwrap();
-    set_mode(&inside("open"), 0o777);
-    set_mode(&inside("a/own"), 0o4711);
-    set_mode(&inside("shut"), 0o1500);
-    chown(inside("given"), Some(12_345), None).unwrap();
-    let mut taken = Scratch::take(&path).unwrap().unwrap();
-    taken.is_kept = true;
+    set_mode(&inside("a/own"), 0o4771);
+    set_mode(&inside("shut"), 0o3577);
+    for given in ["given", "theirs"] {
+        chown(inside(given), Some(12_345), None).unwrap();
+    }
+    let taken = Scratch::take(&path).unwrap().unwrap();
+    taken.keep(true);
     taken.tidy().unwrap();
     let mut found: Vec<_> = walkdir::WalkDir::new(&path)
         .min_depth(1)
@@ -97,7 +100,7 @@ fn what_is_found_in_it_is_used_only_if_it_can_be_nobody_elses() {
         .map(|entry| entry.unwrap().path().strip_prefix(&path).unwrap().display().to_string())
         .collect();
     found.sort();
-    assert_eq!(found, ["a", "a/own", "file", "shut", "shut/x"]);
-    assert_eq!(["a", "a/own", "shut"].map(|name| mode(&inside(name))), [0o755, 0o644, 0o755]);
+    assert_eq!(found, ["new", "new/a", "new/a/own", "new/shut", "new/shut/x"]);
+    assert_eq!(["a", "a/own", "shut"].map(|name| mode(&inside(name))), [0o755, 0o644, 0o2755]);
     assert!(home.path().join("victim/file").exists() && home.path().join("another name").exists());
 }

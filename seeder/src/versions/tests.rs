@@ -107,6 +107,12 @@ fn what_somebody_else_has_put_there_is_not_used_and_loses_nothing() {
     deliver(&versions, hash('a'));
     versions.swap(hash('a'), "tree", true).unwrap();
     assert_eq!(names(&inside), [hash('a').to_string(), "notes".to_owned()]);
+    // The same while a version is on its way.
+    fs::rename(&inside, home.path().join("moved")).unwrap();
+    fs::create_dir_all(theirs.join(hash('d').to_string())).unwrap();
+    symlink(&theirs, &inside).unwrap();
+    assert!(versions.swap(hash('a'), "tree", true).is_err());
+    assert_eq!(names(&theirs), [hash('d').to_string()]);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Replica, TorrentStatus},
+    api::{Replica, ReplicaState, TorrentStatus},
 };
 
 use super::Tracker;
@@ -53,6 +53,9 @@ impl Tracker {
                 origin: row.origin,
             })
         });
+        let replicas: Vec<Replica> = replicas.collect();
+        drop(leases);
+        let is_held = replicas.iter().any(|replica| replica.live && replica.state == ReplicaState::Complete);
         let counts = self.swarms.counts(info_hash).unwrap_or_default();
         Ok(TorrentStatus {
             info_hash,
@@ -62,8 +65,8 @@ impl Tracker {
             piece_length,
             private,
             min_replicas: self.settings().min_replicas,
-            replicas: replicas.collect(),
-            keeper: self.agents().keeper(info_hash),
+            replicas,
+            keeper: if is_held { None } else { self.agents().keeper(info_hash) },
             seeders: counts.complete.into(),
             leechers: counts.incomplete.into(),
             tags,

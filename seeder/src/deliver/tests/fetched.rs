@@ -68,7 +68,7 @@ fn one_that_was_cut_is_gone_on_with_and_gives_what_it_is_asked_for_then() {
     set_mode(&setup.source.join("a"), 0o1700);
     std::os::unix::fs::chown(setup.source.join("bin/run"), Some(12_345), None).unwrap();
     setup.info = crate::content::fixture::preserved(&setup.source).metainfo.info;
-    let mut scratch = setup.fetched();
+    let scratch = setup.fetched();
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     for options in [COPY.clone(), Options { is_durable: false, ..COPY.clone() }] {
@@ -80,7 +80,7 @@ fn one_that_was_cut_is_gone_on_with_and_gives_what_it_is_asked_for_then() {
     }
     set_mode(&scratch.content("tree").join("a"), 0o1700);
     set_mode(&scratch.content("tree").join("b"), 0o600);
-    scratch.is_kept = true;
+    scratch.keep(true);
     drop(scratch);
     let scratch = setup.scratch();
     scratch.tidy().unwrap();
@@ -89,4 +89,22 @@ fn one_that_was_cut_is_gone_on_with_and_gives_what_it_is_asked_for_then() {
     let found = |name: &str| fs::metadata(setup.target().join(name)).unwrap();
     let modes = ["a", "b", "bin/run"].map(|name| found(name).mode() & 0o7777);
     assert_eq!((modes, found("bin/run").uid()), ([0o755, 0o644, 0o755], 0));
+}
+
+#[test]
+fn what_it_replaced_is_not_gone_on_with_and_what_could_not_replace_is() {
+    let setup = Setup::new();
+    write(&setup.target(), &[("old", b"old")]);
+    let scratch = setup.fetched();
+    let before = listing(&scratch.content("tree"));
+    assert!(matches!(setup.put(&scratch, COPY), Err(DeliverError::Exists(_))));
+    assert_eq!(listing(&scratch.content("tree")), before);
+    setup.put(&scratch, REPLACE).unwrap();
+    scratch.keep(true);
+    drop(scratch);
+    let scratch = setup.scratch();
+    scratch.tidy().unwrap();
+    assert_eq!(fs::read_dir(scratch.root().join("new")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(scratch.root()).unwrap().count(), 1);
+    assert_eq!(listing(&setup.target()), before);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::*;
+use super::{way::Old, *};
 
 impl Setup {
     /// Does something once when a part of the content is there.
@@ -119,18 +119,31 @@ fn what_makes_way_is_there_until_the_new_is_whole() {
 }
 
 #[test]
+fn the_same_content_that_another_delivery_has_put_there_is_there() {
+    for setup in [Setup::new(), Setup::single(b"same")] {
+        let delivered = setup.deliver_while(COPY, || assert!(!setup.deliver(COPY).unwrap().was_there)).unwrap();
+        assert!(delivered.was_there);
+        setup.assert_delivered();
+    }
+}
+
+#[test]
 fn replacing_works_where_names_cannot_be_exchanged() {
     let setup = Setup::new();
     write(&setup.target(), &[("old", b"old")]);
     let scratch = Scratch::make(&setup.out, PREFIX).unwrap();
     let stage = Stage { info: &setup.info, directory: &setup.out, options: REPLACE, scratch: &scratch };
-    let put = |is_still| stage.put_after_old(&setup.target(), |_| is_still);
-    assert!(put(true).is_err(), "there is nothing to put");
     build(&stage, &setup.source, |_, _| {}, &CancellationToken::new()).unwrap();
     stage.finish(&CancellationToken::new()).unwrap();
-    assert!(!put(false).unwrap());
+    let any = Old::of(&Replace::Anything, &setup.target());
+    assert!(stage.put_after(&any, &setup.target()).is_err(), "there is nothing to put");
     assert_eq!(fs::read(setup.target().join("old")).unwrap(), b"old");
-    assert!(put(true).unwrap());
+    fs::rename(stage.root(), scratch.ready()).unwrap();
+    let old = Old::of(&Replace::Versions(Vec::new()), &setup.target());
+    fs::write(setup.target().join("mine"), "precious").unwrap();
+    assert!(!stage.put_after(&old, &setup.target()).unwrap());
+    assert_eq!(fs::read(setup.target().join("mine")).unwrap(), b"precious");
+    assert!(stage.put_after(&any, &setup.target()).unwrap());
     drop(scratch);
     setup.assert_delivered();
 }

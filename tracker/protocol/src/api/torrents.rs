@@ -25,7 +25,7 @@ pub struct TorrentStatus {
     pub min_replicas: u32,
     /// The origins that shall hold it.
     pub replicas: Vec<Replica>,
-    /// The first by id of the live agents that have all of it. While no origin has, this one keeps its copy for the others.
+    /// While no live origin has all of it, the first by id of the live agents that have: it keeps its copy for the others.
     #[serde(default)]
     pub keeper: Option<AgentId>,
     /// Peers that have everything.
