@@ -26,7 +26,7 @@ pub struct TorrentStatus {
     /// The origins that shall hold it.
     pub replicas: Vec<Replica>,
     /// While no live origin has all of it, the first by id of the live agents that have: it keeps its copy for the others.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keeper: Option<AgentId>,
     /// Peers that have everything.
     pub seeders: u64,
