@@ -87,15 +87,15 @@ pub struct Pulled {
     /// Whether it was there before.
     pub was_there: bool,
     /// Bytes that were on this host: in the cache of the agent, in another version, or left by a pull that was cut.
-    pub had: u64,
+    pub reused: u64,
     /// Where the pieces came from.
     pub sources: Vec<api::Source>,
 }
 
 impl Pulled {
     fn there(metainfo: Arc<Metainfo>, tag: Option<TagVersion>, path: PathBuf) -> Self {
-        let had = metainfo.info.length;
-        Self { metainfo, tag, path, was_there: true, had, sources: Vec::new() }
+        let reused = metainfo.info.length;
+        Self { metainfo, tag, path, was_there: true, reused, sources: Vec::new() }
     }
 }
 
@@ -202,8 +202,8 @@ async fn fetch(
     fetcher.remove(metainfo.info_hash()).await;
     stage.keep(watched.is_none() && request.is_over());
     let last = watched.ok_or_else(cancelled)?.map_err(|error| named(&stage, error))?;
-    let (had, sources) = (last.reused, last.sources);
-    let pulled = Pulled { metainfo, tag, path: root, was_there: false, had, sources };
+    let (reused, sources) = (last.reused, last.sources);
+    let pulled = Pulled { metainfo, tag, path: root, was_there: false, reused, sources };
     Ok(Fetched::Staged { stage, pulled })
 }
 
@@ -268,8 +268,8 @@ where
     let told = move |event| observe(event);
     let delivered = deliver(&metainfo, &pull.path, request, told, stop).await?;
     let (path, was_there, sources) = (delivered.path, delivered.was_there, pull.sources);
-    let had = if had_all { pull.length } else { pull.reused };
-    Ok(Pulled { metainfo, tag: None, path, was_there, had, sources })
+    let reused = if had_all { pull.length } else { pull.reused };
+    Ok(Pulled { metainfo, tag: None, path, was_there, reused, sources })
 }
 
 /// The agent is told what it can find out itself; files and URLs may be this process's alone.

@@ -25,7 +25,7 @@ fn a_pushed_tree_is_pulled_byte_for_byte_without_an_agent() {
     let out = stack.path("out");
     let arguments = ["--json", "pull", "models/demo:v1", "--no-agent", "--download-dir", "out"];
     let outcome = stack.cli().run(stack.home.path(), arguments).success().json();
-    assert_eq!(outcome["had"], 0, "{outcome}");
+    assert_eq!(outcome["reused"], 0, "{outcome}");
     assert_same(&tree, &out.join("demo"));
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing else is left in the destination");
 }
@@ -93,7 +93,7 @@ fn a_change_of_mode_bits_alone_is_a_version_that_moves_no_byte() {
     assert_eq!((&second["version"], &second["sent"]), (&2.into(), &0.into()), "{second}");
     assert_ne!(first["info_hash"], second["info_hash"]);
     let pulled = pull();
-    assert_eq!((&pulled["had"], &pulled["was_there"]), (&pulled["length"], &false.into()), "{pulled}");
+    assert_eq!((&pulled["reused"], &pulled["was_there"]), (&pulled["length"], &false.into()), "{pulled}");
     assert_eq!(modes(&stack.path("out/demo")), [0o500, 0o1770, 0o550, 0o750]);
     assert_eq!(pull()["was_there"], true);
     run(&["--json", "verify", "out/demo", "demo:v1"]);

@@ -70,7 +70,7 @@ fn a_pull_without_an_agent_reuses_what_it_replaces_and_what_it_is_shown() {
 
     let shown = cli(&stack, &["pull", "demo", "--no-agent", "--reuse", "old", "--download-dir=out"]);
     assert_moved("pulled", moved(&shown), 4 * MIB);
-    assert_eq!(shown["had"], 4 * MIB, "{shown}");
+    assert_eq!(shown["reused"], 4 * MIB, "{shown}");
     fs::write(stack.path("out/demo/b.bin"), "changed").unwrap();
     let replaced = cli(&stack, &["pull", "demo", "--no-agent", "--replace", "--download-dir=out"]);
     assert_moved("pulled", moved(&replaced), 4 * MIB);

@@ -69,7 +69,7 @@ fn one_whose_time_is_over_while_it_delivers_keeps_what_has_come() {
     assert!(matches!(cut, Err(PullError::Cancelled(_))), "{cut:?}");
     assert_eq!(names(&stack.path("out")), [format!(".nova-{}", tag.info_hash)]);
     let again = pull(&stack, &["--no-agent", "--download-dir=out"]);
-    assert_eq!((&again["had"], &again["from_origins"]), (&again["length"], &0.into()), "{again}");
+    assert_eq!((&again["reused"], &again["from_origins"]), (&again["length"], &0.into()), "{again}");
     assert_same(&tree, &stack.path("out/demo"));
     assert_eq!(names(&stack.path("out")), ["demo"]);
 }

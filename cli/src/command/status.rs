@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use nova_protocol::api::{AgentPage, OriginStatus, Pull, PullCounts, PullState};
+use nova_protocol::api::{AgentPage, OriginStatus, Pull, PullCounts, PullState, WaitsFor};
 use nova_seeder::service::ServiceError;
 use serde::Serialize;
 
@@ -138,15 +138,9 @@ fn origins(origins: &[OriginStatus]) -> Table {
 fn pulls(pulls: &[Pull]) -> Table {
     let mut table = Table::new(&["PULL", "STATE", ">DONE", ">SIZE", ">IN", ">OUT", ">PEERS"]);
     for pull in pulls {
-        let state = match pull.state {
-            PullState::Checking => "checking",
-            PullState::Fetching => "fetching",
-            PullState::Seeding => "seeding",
-            PullState::Failed => "failed",
-        };
         table.row([
             pull.name.clone(),
-            pull.reason.as_ref().map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}")),
+            state(pull),
             units::percent(pull.have, pull.length),
             units::bytes(pull.length),
             format!("{}/s", units::bytes(pull.download_rate)),
@@ -157,6 +151,26 @@ fn pulls(pulls: &[Pull]) -> Table {
     table
 }
 
+/// The words that programs read, and what there is to say to them.
+fn state(pull: &Pull) -> String {
+    let state = match pull.state {
+        PullState::Checking => "checking",
+        PullState::Fetching => "fetching",
+        PullState::Seeding => "seeding",
+        PullState::Failed => "failed",
+    };
+    let waits_for = pull.waits_for.map(|what| match what {
+        WaitsFor::Peers => "waits for peers",
+        WaitsFor::Pieces => "waits for pieces",
+        WaitsFor::Disk => "waits for disk",
+        WaitsFor::DownloadLimit => "waits for download_limit",
+    });
+    match pull.reason.as_deref().or(waits_for) {
+        Some(why) => format!("{state}: {why}"),
+        None => state.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -164,15 +178,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_of_a_pull_has_the_word_that_programs_read() {
-        for state in [PullState::Checking, PullState::Fetching, PullState::Seeding, PullState::Failed] {
+    fn the_state_of_a_pull_has_the_words_that_programs_read() {
+        let states = [PullState::Checking, PullState::Fetching, PullState::Seeding, PullState::Failed];
+        let waits = [WaitsFor::Peers, WaitsFor::Pieces, WaitsFor::Disk, WaitsFor::DownloadLimit].map(Some);
+        for (state, waits_for) in
+            states.map(|state| (state, None)).into_iter().chain(waits.map(|what| (states[1], what)))
+        {
             let pull = json!({
                 "info_hash": "00".repeat(20), "name": "demo", "state": state, "length": 2, "have": 1, "path": "",
-                "download_rate": 0, "upload_rate": 0, "uploaded": 0, "peers": 0, "sources": [],
+                "download_rate": 0, "upload_rate": 0, "uploaded": 0, "peers": 0, "sources": [], "waits_for": waits_for,
             });
-            let table = pulls(&[serde_json::from_value(pull.clone()).unwrap()]).to_string();
-            let row = table.lines().last().unwrap();
-            assert_eq!(row.split_whitespace().nth(1), pull["state"].as_str(), "{table}");
+            let said = super::state(&serde_json::from_value(pull.clone()).unwrap());
+            let waits = pull["waits_for"].as_str().map_or_else(String::new, |what| format!(": waits for {what}"));
+            assert_eq!(said, format!("{}{waits}", pull["state"].as_str().unwrap()));
         }
     }
 }

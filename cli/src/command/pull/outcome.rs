@@ -20,7 +20,7 @@ pub struct Outcome {
     /// `agent` or `peer`.
     through: &'static str,
     /// Bytes that were on this host: in the cache of the agent, in another version, or left by a pull that was cut.
-    had: u64,
+    reused: u64,
     from_origins: u64,
     from_peers: u64,
     sources: Vec<Source>,
@@ -44,7 +44,7 @@ impl Outcome {
             files: info.stored_files().count(),
             was_there: pulled.was_there,
             through: if through_agent { "agent" } else { "peer" },
-            had: pulled.had,
+            reused: pulled.reused,
             from_origins,
             from_peers,
             sources: pulled.sources.clone(),
@@ -58,7 +58,7 @@ impl Outcome {
         if self.was_there {
             return format!("{source} → {path}, {length}, was there already");
         }
-        let fetched = self.length.saturating_sub(self.had);
+        let fetched = self.length.saturating_sub(self.reused);
         let rate = units::comma_rate(fetched, took);
         format!("{source} → {path}, {length} in {}{rate} ({})", units::duration(took), self.origin_of_bytes(fetched))
     }
@@ -67,7 +67,8 @@ impl Outcome {
         if self.length > 0 && fetched == 0 {
             return "all of it was on this host".to_owned();
         }
-        let had = if self.had > 0 { format!(", {} were on this host", units::bytes(self.had)) } else { String::new() };
+        let here =
+            if self.reused > 0 { format!(", {} were on this host", units::bytes(self.reused)) } else { String::new() };
         let others = self.sources.iter().filter(|source| !source.origin).count() as u64;
         let origins = || format!("{} from origins", units::bytes(self.from_origins));
         let peers = || format!("{} from {}", units::bytes(self.from_peers), units::count(others, "other peer"));
@@ -77,6 +78,6 @@ impl Outcome {
             (0, _) => peers(),
             _ => format!("{}, {}", origins(), peers()),
         };
-        fetched + &had
+        fetched + &here
     }
 }
