@@ -3,8 +3,8 @@
 use std::{
     fs::{File, TryLockError},
     io,
-    os::unix::fs::MetadataExt,
-    path::Path,
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{Mode, OFlags, open};
@@ -32,6 +32,13 @@ pub(crate) fn claim_itself(directory: &Path) -> io::Result<Option<File>> {
 /// Those of [`claim`].
 pub(crate) fn share(directory: &Path) -> io::Result<Option<File>> {
     lock(directory, OFlags::empty(), File::try_lock_shared)
+}
+
+/// Where a directory is, whatever has its name: below that nobody can put another in its place. Without a `/proc` it is
+/// `path` alone.
+pub(crate) fn by_handle(directory: &File, path: &Path) -> PathBuf {
+    let open = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    if open.exists() { open } else { path.to_path_buf() }
 }
 
 /// Whether a directory is the user's whose what this process makes in it is: over NFS what root makes may be nobody's.

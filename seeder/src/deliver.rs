@@ -181,7 +181,7 @@ pub fn look(
 }
 
 /// Removes what deliveries that were killed have left in a destination.
-fn sweep(directory: &Path) {
+pub(crate) fn sweep(directory: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
         // One that cannot be taken is in use, or nobody's who delivers here.

@@ -15,7 +15,7 @@ use crate::{
     create::Preserve,
     deliver::{DeliverError, Delivery, Replace},
     place::{Place, Through},
-    pull::{Progress, PullError, Pulled, Request},
+    pull::{self, Progress, PullError, Pulled, Request},
     service::ServiceError,
     source::Source,
     tracker::TrackerClient,
@@ -217,6 +217,7 @@ where
         stop: &CancellationToken,
     ) -> Result<Pulled, PullError> {
         let follow = self.follow;
+        self.sweep_others(tag).await;
         let pull = async |replace| {
             let request = Request {
                 source: Source::InfoHash(tag.info_hash),
@@ -242,6 +243,16 @@ where
             Err(PullError::Deliver(DeliverError::Exists(_))) => pull(Replace::Versions(self.earlier(tag).await?)).await,
             pulled => pulled,
         }
+    }
+
+    /// Removes what pulls of other versions have left that were cut, since the tag has moved on: there may be no room for two.
+    async fn sweep_others(&self, tag: &TagVersion) {
+        let (Through::Alone(tracker), Place::Directory(directory)) = (self.through, &self.follow.place) else { return };
+        let Ok(history) = tracker.history(&tag.reference).await else { return };
+        let (directory, current) = (directory.clone(), tag.info_hash);
+        let others =
+            history.versions.into_iter().map(|version| version.info_hash).filter(move |&other| other != current);
+        pull::blocking(move || others.for_each(|other| pull::sweep(&directory, other))).await;
     }
 
     /// What the tag pointed to before; there is nothing to lose in it, since it can be pulled again.

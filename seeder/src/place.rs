@@ -88,7 +88,13 @@ impl Through {
         let mut request = Request { directory, replace: Replace::Anything, ..request };
         // An agent has the version before, unless it made way.
         request.reuse.extend(fs::canonicalize(link).ok().filter(|_| matches!(self, Self::Alone(_))));
-        let pulled = self.pull(&request, observe, stop).await?;
+        let pulled = self.pull(&request, observe, stop).await.map_err(|error| match error {
+            PullError::Deliver(_) | PullError::Stage { .. } | PullError::Busy(_) => {
+                PullError::Version(versions.named(&error.to_string()))
+            }
+            PullError::Cancelled(_) => PullError::Cancelled(link.to_path_buf()),
+            other => other,
+        })?;
         let name = pulled.metainfo.info.name.clone();
         let was_current = versions.current() == Some(info_hash);
         pull::blocking(move || versions.swap(info_hash, &name, is_durable)).await?;

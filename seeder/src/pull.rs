@@ -16,7 +16,8 @@ use nova_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::stage::{named, stage, sweep};
+pub(crate) use self::stage::sweep;
+use self::stage::{named, stage};
 use crate::{
     agent_client::AgentClient,
     content::Cancelled,
@@ -125,6 +126,9 @@ pub enum PullError {
     /// It could not be put in its place.
     #[error(transparent)]
     Deliver(#[from] DeliverError),
+    /// A version could not be put beside the others.
+    #[error("{0}")]
+    Version(String),
     /// It is there, but the symlink does not lead to it.
     #[error(transparent)]
     Versions(#[from] VersionsError),
@@ -248,6 +252,8 @@ where
     let metainfo = stop.run_until_cancelled(agent.metainfo(pull.info_hash)).await;
     let metainfo = Arc::new(metainfo.ok_or_else(cancelled)??);
     if let Some(path) = already_there(&metainfo, request, stop).await? {
+        let directory = request.directory.clone();
+        blocking(move || deliver::sweep(&directory)).await;
         return Ok(Pulled::there(metainfo, None, path));
     }
     let had_all = pull.state == PullState::Seeding;

@@ -6,16 +6,13 @@ mod tests;
 use std::{
     fs::{self, DirBuilder, File, Metadata, Permissions},
     io,
-    os::{
-        fd::AsRawFd,
-        unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
-    },
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use crate::{
-    claim::{claim_itself, is_own},
+    claim::{by_handle, claim_itself, is_own},
     restore::remove_tree,
 };
 
@@ -60,9 +57,7 @@ impl Scratch {
 
     fn of(path: &Path, is_new: bool) -> io::Result<Option<Self>> {
         let Some(handle) = claim_itself(path)? else { return Ok(None) };
-        let open = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
-        // Without a /proc there is the name alone.
-        let root = if open.exists() { open } else { path.to_path_buf() };
+        let root = by_handle(&handle, path);
         if !is_own(&handle, &root)? {
             return Err(foreign("it is another user's"));
         }
@@ -78,9 +73,12 @@ impl Scratch {
     /// Makes one whose name begins with `prefix`.
     pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
         loop {
-            // Whoever sweeps may have found it before it was claimed.
-            if let Some(taken) = Self::take(&directory.join(format!("{prefix}{:016x}", rand::random::<u64>())))? {
-                return Ok(taken);
+            // Whoever sweeps may have found it before it was claimed, and have it still or have removed it.
+            match Self::take(&directory.join(format!("{prefix}{:016x}", rand::random::<u64>()))) {
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => {}
+                Ok(Some(taken)) => return Ok(taken),
+                Err(error) => return Err(error),
             }
         }
     }

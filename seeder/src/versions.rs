@@ -26,7 +26,7 @@ use rustix::{
 };
 
 use crate::{
-    claim::{claim_itself, is_own},
+    claim::{by_handle, claim_itself, is_own},
     restore::{remove_tree, rename},
 };
 
@@ -42,7 +42,9 @@ pub struct Versions {
     link: PathBuf,
     /// `.NAME.versions`, as the symlink says it.
     name: PathBuf,
+    /// The directory itself, whatever has its name.
     root: PathBuf,
+    replace: bool,
     claim: File,
 }
 
@@ -83,12 +85,23 @@ impl Versions {
         name.push(last);
         name.push(".versions");
         let (name, link) = (PathBuf::from(name), link.to_path_buf());
-        if !replace && fs::symlink_metadata(&link).is_ok() && current(&link, &name).is_none() {
-            return Err(VersionsError::Occupied(link));
-        }
-        let root = link.with_file_name(&name);
-        let claim = take(&root).map_err(about(&root))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
-        Ok(Self { link, name, root, claim })
+        make_way(&link, &name, replace)?;
+        let path = link.with_file_name(&name);
+        let claim = take(&path).map_err(about(&path))?.ok_or_else(|| VersionsError::Busy(link.clone()))?;
+        Ok(Self { link, name, root: by_handle(&claim, &path), replace, claim })
+    }
+
+    /// A message about something in there, with the name that people know.
+    pub(crate) fn named(&self, message: &str) -> String {
+        message.replace(&*self.root.to_string_lossy(), &self.path().to_string_lossy())
+    }
+
+    fn about(&self, path: &Path) -> impl FnOnce(io::Error) -> VersionsError + use<> {
+        about(&path.strip_prefix(&self.root).map_or_else(|_| path.to_path_buf(), |inside| self.path().join(inside)))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.link.with_file_name(&self.name)
     }
 
     /// The directory into which a version is delivered.
@@ -102,15 +115,18 @@ impl Versions {
     }
 
     /// Lets the symlink lead to a version, delivered as `torrent_name`, in one step, and on the disk too if it shall be
-    /// durable; then removes all but this version and the one before. Whenever this is cut, the symlink leads to one of them, and the next swap removes the rest.
+    /// durable; then removes all but this version and the one before. Whenever this is cut, the symlink leads to one of
+    /// them, and the next swap removes the rest.
     ///
     /// # Errors
-    /// [`VersionsError::Write`].
+    /// [`VersionsError::Write`]; [`VersionsError::Occupied`] when something has come there since.
     pub fn swap(&self, info_hash: InfoHash, torrent_name: &str, is_durable: bool) -> Result<()> {
-        let is_still = fs::symlink_metadata(&self.root).is_ok_and(|found| is_same(&found, &self.claim));
-        if !is_still {
-            return Err(about(&self.root)(io::Error::other("something else was put there")));
+        let path = self.path();
+        if !fs::symlink_metadata(&path).is_ok_and(|found| is_same(&found, &self.claim)) {
+            return Err(about(&path)(io::Error::other("something else was put there")));
         }
+        // It took a while to come here.
+        make_way(&self.link, &self.name, self.replace)?;
         let target = self.name.join(info_hash.to_string()).join(torrent_name);
         if fs::read_link(&self.link).ok().as_ref() != Some(&target) {
             let current = self.current().filter(|&current| current != info_hash);
@@ -118,7 +134,7 @@ impl Versions {
                 self.put_symlink(Path::new(&current.to_string()), &self.root.join(PREVIOUS))?;
             }
             self.put_symlink(&target, &self.link)?;
-            let directory = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = self.link.parent().filter(|parent| !parent.as_os_str().is_empty());
             let directory = directory.unwrap_or(Path::new("."));
             if is_durable {
                 File::open(directory).and_then(|directory| directory.sync_all()).map_err(about(directory))?;
@@ -130,11 +146,11 @@ impl Versions {
     /// Puts a symlink to `target` at `place`, over what has that name.
     fn put_symlink(&self, target: &Path, place: &Path) -> Result<()> {
         let next = self.root.join(NEXT);
-        remove(&next).map_err(about(&next))?;
-        symlink(target, &next).map_err(about(&next))?;
+        remove(&next).map_err(self.about(&next))?;
+        symlink(target, &next).map_err(self.about(&next))?;
         let is_directory = fs::symlink_metadata(place).is_ok_and(|found| found.is_dir());
         if !is_directory {
-            return fs::rename(&next, place).map_err(about(place));
+            return fs::rename(&next, place).map_err(self.about(place));
         }
         let exchange = || match renameat_with(CWD, &next, CWD, place, RenameFlags::EXCHANGE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -144,23 +160,29 @@ impl Versions {
             }
             other => Ok(other?),
         };
-        rename(place, exchange).map_err(about(place))
+        rename(place, exchange).map_err(self.about(place))
     }
 
     fn prune(&self, current: InfoHash) -> Result<()> {
         let previous = fs::read_link(self.root.join(PREVIOUS)).unwrap_or_default();
         let current = current.to_string();
-        for entry in fs::read_dir(&self.root).map_err(about(&self.root))? {
-            let entry = entry.map_err(about(&self.root))?;
+        for entry in fs::read_dir(&self.root).map_err(self.about(&self.root))? {
+            let entry = entry.map_err(self.about(&self.root))?;
             let name = entry.file_name();
             let is_version = name.to_str().is_some_and(|name| name.parse::<InfoHash>().is_ok());
             let is_needed = name == current.as_str() || name == previous.as_os_str();
             if is_version && !is_needed || name == NEXT || name == OLD {
-                remove(&entry.path()).map_err(about(&entry.path()))?;
+                remove(&entry.path()).map_err(self.about(&entry.path()))?;
             }
         }
         Ok(())
     }
+}
+
+/// What is no symlink of nova's makes way only when that is said.
+fn make_way(link: &Path, name: &Path, replace: bool) -> Result<()> {
+    let is_other = || fs::symlink_metadata(link).is_ok() && current(link, name).is_none();
+    if !replace && is_other() { Err(VersionsError::Occupied(link.to_path_buf())) } else { Ok(()) }
 }
 
 /// The version to which a symlink leads.
@@ -194,7 +216,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn about(path: &Path) -> impl FnOnce(io::Error) -> VersionsError {
+fn about(path: &Path) -> impl FnOnce(io::Error) -> VersionsError + use<> {
     let path = path.to_path_buf();
     |source| VersionsError::Write { path, source }
 }

@@ -5,6 +5,7 @@
 use std::{
     fmt::Write,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -172,6 +173,21 @@ fn a_version_that_is_superseded_while_it_is_fetched_is_never_put_in_its_place() 
         other => Err(other.map_err(|error| error.to_string())),
     });
     assert_eq!(fs::read_dir(stack.path("out")).unwrap().count(), 1, "nothing of the first version is left");
+    interrupt(&mut watch);
+}
+
+#[test]
+fn what_a_watch_left_of_a_version_that_the_tag_has_left_is_removed() {
+    let stack = Stack::start();
+    push_version(&stack, "first", 1000);
+    let left = stack
+        .path(&format!("out/.nova-{}", stack.block_on(stack.tracker.tag(&"demo".parse().unwrap())).unwrap().info_hash));
+    fs::create_dir_all(left.join("new")).unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
+    let second = push_version(&stack, "second", 1000);
+    let mut watch = watch(&stack, &["--no-agent", "--download-dir=out"]);
+    is_at(&second, &stack.path("out/demo"));
+    assert_eq!(fs::read_dir(stack.path("out")).unwrap().count(), 1);
     interrupt(&mut watch);
 }
 

@@ -122,7 +122,14 @@ impl Stage<'_> {
         let ready = self.scratch.ready();
         match restore::rename(path, || Ok(exchange(&ready, path)?)) {
             Ok(()) if old.is_still(&ready) => Ok(true),
-            Ok(()) => exchange(&ready, path).map(|()| false).map_err(|error| self.stranded(&ready, &error.into())),
+            Ok(()) => match exchange(&ready, path) {
+                Ok(()) => Ok(false),
+                Err(error) => {
+                    let old = self.scratch.old();
+                    fs::rename(&ready, &old)?;
+                    self.give_back(&old, path, &error.into())
+                }
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => rename_new(&ready, path),
             Err(error) if Errno::from_io_error(&error).is_some_and(cannot) => self.put_after(old, path),
             Err(error) => Err(error),
@@ -139,22 +146,25 @@ impl Stage<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return rename_new(&ready, path),
             renamed => renamed?,
         }
-        let put = rename_new(&ready, path);
-        if !matches!(put, Ok(true)) {
-            match rename_new(&aside, path) {
-                Ok(true) => {}
-                Ok(false) => return Err(self.stranded(&aside, &io::ErrorKind::AlreadyExists.into())),
-                Err(error) => return Err(self.stranded(&aside, &error)),
+        match rename_new(&ready, path) {
+            Ok(true) if old.is_still(&aside) => Ok(true),
+            Ok(true) => {
+                fs::rename(path, &ready)?;
+                self.give_back(&aside, path, &io::ErrorKind::AlreadyExists.into())
             }
+            Ok(false) => self.give_back(&aside, path, &io::ErrorKind::AlreadyExists.into()),
+            Err(error) => self.give_back(&aside, path, &error).and(Err(error)),
         }
-        put
     }
 
-    /// What shall stay where it was and cannot get back there is at least not removed.
-    fn stranded(&self, old: &Path, error: &io::Error) -> io::Error {
+    /// Puts back what shall stay. Where that cannot be it is at least not removed.
+    pub fn give_back(&self, old: &Path, path: &Path, why: &io::Error) -> io::Result<bool> {
+        if let Ok(true) = rename_new(old, path) {
+            return Ok(false);
+        }
         self.scratch.keep(true);
         let old = self.scratch.named(&old.display().to_string());
-        io::Error::new(error.kind(), format!("what was there is in {old} until the next pull to here: {error}"))
+        Err(io::Error::new(why.kind(), format!("what was there is in {old} until the next pull to here: {why}")))
     }
 
     pub fn root(&self) -> PathBuf {

@@ -26,8 +26,8 @@ pub(super) fn stage(directory: &Path, info_hash: InfoHash) -> Result<Scratch, Pu
     tidied.ok_or_else(|| PullError::Busy(directory.to_path_buf()))
 }
 
-/// Removes what a pull has left that was killed when its content had its name already.
-pub(super) fn sweep(directory: &Path, info_hash: InfoHash) {
+/// Removes what a pull has left that nobody will go on with: its content has its name already, or another version shall.
+pub(crate) fn sweep(directory: &Path, info_hash: InfoHash) {
     let path = path(directory, info_hash);
     if path.exists() {
         drop(Scratch::take(&path));

@@ -107,12 +107,15 @@ fn what_somebody_else_has_put_there_is_not_used_and_loses_nothing() {
     deliver(&versions, hash('a'));
     versions.swap(hash('a'), "tree", true).unwrap();
     assert_eq!(names(&inside), [hash('a').to_string(), "notes".to_owned()]);
-    // The same while a version is on its way.
+    // The same while a version is on its way, which goes where it was to go.
     fs::rename(&inside, home.path().join("moved")).unwrap();
     fs::create_dir_all(theirs.join(hash('d').to_string())).unwrap();
     symlink(&theirs, &inside).unwrap();
-    assert!(versions.swap(hash('a'), "tree", true).is_err());
+    deliver(&versions, hash('b'));
+    let error = versions.swap(hash('b'), "tree", true).unwrap_err().to_string();
+    assert_eq!(error, format!("cannot write {}: something else was put there", inside.display()));
     assert_eq!(names(&theirs), [hash('d').to_string()]);
+    assert!(home.path().join("moved").join(hash('b').to_string()).exists());
 }
 
 #[test]
@@ -141,6 +144,18 @@ fn what_else_has_the_name_makes_way_when_it_is_said() {
         assert_eq!(names(&home.path().join(".live.versions")), [hash('a').to_string()]);
         assert!(Path::new("/etc").is_dir());
     }
+}
+
+#[test]
+fn what_comes_to_the_name_of_the_symlink_meanwhile_stays() {
+    let (home, link) = setup();
+    let versions = Versions::open(&link, false).unwrap();
+    deliver(&versions, hash('a'));
+    fs::create_dir(&link).unwrap();
+    fs::write(link.join("mine"), "precious").unwrap();
+    assert!(matches!(versions.swap(hash('a'), "tree", true), Err(VersionsError::Occupied(path)) if path == link));
+    assert_eq!(fs::read(link.join("mine")).unwrap(), b"precious");
+    assert_eq!(names(home.path()), [".live.versions", "live"]);
 }
 
 #[test]

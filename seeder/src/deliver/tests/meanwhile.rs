@@ -143,6 +143,9 @@ fn replacing_works_where_names_cannot_be_exchanged() {
     fs::write(setup.target().join("mine"), "precious").unwrap();
     assert!(!stage.put_after(&old, &setup.target()).unwrap());
     assert_eq!(fs::read(setup.target().join("mine")).unwrap(), b"precious");
+    assert!(stage.give_back(&scratch.ready(), &setup.target(), &io::ErrorKind::Other.into()).is_err());
+    assert!(scratch.ready().exists(), "what has no place to go back to is kept");
+    scratch.keep(false);
     assert!(stage.put_after(&any, &setup.target()).unwrap());
     drop(scratch);
     setup.assert_delivered();
