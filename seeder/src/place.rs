@@ -89,7 +89,7 @@ impl Through {
         // An agent has the version before, unless it made way.
         request.reuse.extend(fs::canonicalize(link).ok().filter(|_| matches!(self, Self::Alone(_))));
         let pulled = self.pull(&request, observe, stop).await.map_err(|error| match error {
-            PullError::Deliver(_) | PullError::Stage { .. } | PullError::Busy(_) => {
+            PullError::Fetch(_) | PullError::Deliver(_) | PullError::Stage { .. } | PullError::Busy(_) => {
                 PullError::Version(versions.named(&error.to_string()))
             }
             PullError::Cancelled(_) => PullError::Cancelled(link.to_path_buf()),

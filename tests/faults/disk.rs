@@ -25,6 +25,18 @@ fn a_pull_to_a_full_disk_says_so_and_leaves_nothing() {
 }
 
 #[test]
+fn a_version_that_has_no_room_is_named_by_where_it_would_have_been() {
+    let stack = Stack::start();
+    let tag = stack.push(&Tree::of_everything(&stack.path("demo"), 32 << 20), "demo");
+    let _disk = SmallDisk::mount(&stack.path("small"), 8);
+    let output = stack.cli().run(stack.home.path(), ["pull", "demo", "--no-agent", "--link=small/live"]);
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    let place = format!("small/.live.versions/{}", tag.info_hash);
+    assert!(output.stderr.contains(&format!(" {place}/")), "{}", output.stderr);
+    assert!(fs::read_dir(stack.path(&place)).unwrap().next().is_none() && !stack.path("small/live").exists());
+}
+
+#[test]
 fn a_pull_through_an_agent_to_a_full_disk_says_so_and_leaves_nothing() {
     let mut stack = Stack::start();
     stack.push(&Tree::of_everything(&stack.path("demo"), 32 << 20), "demo");
