@@ -1,7 +1,7 @@
 //! A directory that one process has for itself.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{File, Metadata, TryLockError},
     io,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
@@ -34,6 +34,11 @@ pub(crate) fn share(directory: &Path) -> io::Result<Option<File>> {
     lock(directory, OFlags::empty(), File::try_lock_shared)
 }
 
+/// Whether what was found is the directory that is held open.
+pub(crate) fn is_same(directory: &File, found: &Metadata) -> bool {
+    directory.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
+}
+
 /// Where a directory is, whatever has its name: below that nobody can put another in its place. Without a `/proc` it is
 /// `path` alone.
 pub(crate) fn by_handle(directory: &File, path: &Path) -> PathBuf {
@@ -60,9 +65,7 @@ fn lock(
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Who had it may have removed it in between; then this is a directory that nobody else can see.
-    let is_still_there = directory
-        .metadata()
-        .is_ok_and(|found| handle.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())));
+    let is_still_there = directory.metadata().is_ok_and(|found| is_same(&handle, &found));
     Ok(is_still_there.then_some(handle))
 }
 

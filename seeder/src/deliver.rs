@@ -136,7 +136,7 @@ fn complete<S: Borrow<Scratch>>(
     fill: impl FnOnce(&Stage<'_>) -> Result<(), DeliverError>,
 ) -> Result<Delivered, DeliverError> {
     let path = directory.join(&info.name);
-    let Some(way) = way(info, &path, options, cancel)? else { return Ok(Delivered { path, was_there: true }) };
+    let Some(found) = way(info, &path, options, cancel)? else { return Ok(Delivered { path, was_there: true }) };
     refuse(info, directory, options)?;
     let scratch = scratch().map_err(|source| write_error(directory, source))?;
     let stage = Stage { info, directory, options, scratch: scratch.borrow() };
@@ -148,9 +148,9 @@ fn complete<S: Borrow<Scratch>>(
         }
         return Err(error);
     }
-    if !stage.put(&path, &way)? {
+    if !stage.put(&path, &found)? {
         // It may be the same content, which another pull has put there.
-        let is_there = self::way::way(info, &path, options, cancel)?.is_none();
+        let is_there = way(info, &path, options, cancel)?.is_none();
         return if is_there { Ok(Delivered { path, was_there: true }) } else { Err(DeliverError::Exists(path)) };
     }
     if options.is_durable {

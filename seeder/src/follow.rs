@@ -217,7 +217,8 @@ where
         stop: &CancellationToken,
     ) -> Result<Pulled, PullError> {
         let follow = self.follow;
-        self.sweep_others(tag).await;
+        // Whoever stops this does not wait for a tracker that does not answer.
+        let _stopped = stop.run_until_cancelled(self.sweep_others(tag)).await;
         let pull = async |replace| {
             let request = Request {
                 source: Source::InfoHash(tag.info_hash),

@@ -20,6 +20,7 @@ pub mod origin;
 pub mod place;
 pub mod pull;
 pub mod push;
+mod rename;
 pub mod restore;
 pub mod reuse;
 mod scratch;

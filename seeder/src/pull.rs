@@ -190,12 +190,11 @@ async fn fetch(
     let cancelled = || PullError::Cancelled(request.directory.clone());
     let resolved = stop.run_until_cancelled(request.source.resolve(tracker, fetcher)).await;
     let Resolved { metainfo, tag, origins } = resolved.ok_or_else(cancelled)??;
+    let (directory, info_hash) = (request.directory.clone(), metainfo.info_hash());
     if let Some(path) = already_there(&metainfo, request, stop).await? {
-        let (directory, info_hash) = (request.directory.clone(), metainfo.info_hash());
         blocking(move || sweep(&directory, info_hash)).await;
         return Ok(Fetched::WasThere(Pulled::there(metainfo, tag, path)));
     }
-    let (directory, info_hash) = (request.directory.clone(), metainfo.info_hash());
     let stage = blocking(move || stage(&directory, info_hash)).await?;
     let root = stage.content(&metainfo.info.name);
     let folder = if metainfo.info.is_single_file { root.parent().expect("it is in a stage") } else { &root };

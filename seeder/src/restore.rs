@@ -12,7 +12,7 @@ use std::{
 use nova_protocol::metainfo::{Access, Info, Owner};
 use rustix::thread::{CapabilitySet, capabilities};
 
-pub(crate) use self::closed::{remove_tree, rename};
+pub(crate) use self::closed::{remove, rename};
 use crate::create::Preserve;
 
 /// Bits without which a directory cannot be renamed by its owner.

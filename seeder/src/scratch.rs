@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     claim::{by_handle, claim_itself, is_own},
-    restore::remove_tree,
+    restore::remove,
 };
 
 /// Bits by which others get into a directory.
@@ -63,7 +63,7 @@ impl Scratch {
         }
         let found = handle.metadata()?;
         // Where a new one is open to others, by an access list of the directory around it, it is closed here.
-        if found.mode() & OTHERS != 0 && can_be_closed(&handle, found.mode())? && !is_new {
+        if found.mode() & OTHERS != 0 && close(&handle, found.mode())? && !is_new {
             handle.set_permissions(found.permissions())?;
             return Err(foreign("it is open to others"));
         }
@@ -175,7 +175,7 @@ fn foreign(why: &str) -> io::Error {
 }
 
 /// Closes a directory to others, if that can be: some file systems have no mode bits, and refuse or pass over it.
-fn can_be_closed(directory: &File, mode: u32) -> io::Result<bool> {
+fn close(directory: &File, mode: u32) -> io::Result<bool> {
     let set = directory.set_permissions(Permissions::from_mode(mode & 0o7777 & !OTHERS));
     Ok(set.is_ok() && directory.metadata()?.mode() & OTHERS == 0)
 }
@@ -187,8 +187,4 @@ fn set_mode(path: &Path, found: &Metadata, mode: u32) {
     {
         tracing::debug!(path = %path.display(), %error, "it keeps its mode");
     }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { remove_tree(path) } else { fs::remove_file(path) }
 }

@@ -13,22 +13,18 @@
 mod tests;
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata},
+    fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, symlink},
+    os::unix::fs::{DirBuilderExt, symlink},
     path::{Component, Path, PathBuf},
 };
 
-use nova_protocol::InfoHash;
-use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
-    io::Errno,
-};
-
 use crate::{
-    claim::{by_handle, claim_itself, is_own},
-    restore::{remove_tree, rename},
+    claim::{by_handle, claim_itself, is_own, is_same},
+    rename::{cannot, exchange},
+    restore::{remove, rename},
 };
+use nova_protocol::InfoHash;
 
 /// The symlink that is about to take its place.
 const NEXT: &str = "next";
@@ -122,7 +118,7 @@ impl Versions {
     /// [`VersionsError::Write`]; [`VersionsError::Occupied`] when something has come there since.
     pub fn swap(&self, info_hash: InfoHash, torrent_name: &str, is_durable: bool) -> Result<()> {
         let path = self.path();
-        if !fs::symlink_metadata(&path).is_ok_and(|found| is_same(&found, &self.claim)) {
+        if !fs::symlink_metadata(&path).is_ok_and(|found| is_same(&self.claim, &found)) {
             return Err(about(&path)(io::Error::other("something else was put there")));
         }
         // It took a while to come here.
@@ -152,15 +148,15 @@ impl Versions {
         if !is_directory {
             return fs::rename(&next, place).map_err(self.about(place));
         }
-        let exchange = || match renameat_with(CWD, &next, CWD, place, RenameFlags::EXCHANGE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+        let swap = || match exchange(&next, place) {
+            Err(error) if cannot(&error) => {
                 // A file system that cannot exchange names has a moment without one.
                 let old = self.root.join(OLD);
                 remove(&old).and_then(|()| fs::rename(place, old)).and_then(|()| fs::rename(&next, place))
             }
-            other => Ok(other?),
+            exchanged => exchanged,
         };
-        rename(place, exchange).map_err(self.about(place))
+        rename(place, swap).map_err(self.about(place))
     }
 
     fn prune(&self, current: InfoHash) -> Result<()> {
@@ -192,10 +188,6 @@ fn current(link: &Path, name: &Path) -> Option<InfoHash> {
     inside.components().next()?.as_os_str().to_str()?.parse().ok()
 }
 
-fn is_same(found: &Metadata, claim: &File) -> bool {
-    claim.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
-}
-
 /// Takes the directory of versions, or makes it. Another's is refused, and a symlink: versions are removed from it.
 fn take(root: &Path) -> io::Result<Option<File>> {
     DirBuilder::new().mode(0o755).recursive(true).create(root)?;
@@ -204,16 +196,6 @@ fn take(root: &Path) -> io::Result<Option<File>> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
     }
     Ok(Some(claim))
-}
-
-/// Removes whatever is there, if anything is.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => remove_tree(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn about(path: &Path) -> impl FnOnce(io::Error) -> VersionsError + use<> {

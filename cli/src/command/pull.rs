@@ -123,7 +123,7 @@ impl Pull {
         if self.watch {
             self.watch(context, source, &through).await
         } else {
-            Box::pin(self.once(context, source, &through, started)).await
+            self.once(context, source, &through, started).await
         }
     }
 
@@ -201,9 +201,8 @@ impl Pull {
         observer: &Arc<Observer>,
     ) -> Result<Pulled> {
         let stop = context.stop().child_token();
-        let pull = self.pull(context, request, through, observer, &stop);
+        let mut pull = Box::pin(self.pull(context, request, through, observer, &stop));
         let (Some(seconds), Some(deadline)) = (self.timeout, request.deadline) else { return pull.await };
-        let mut pull = std::pin::pin!(pull);
         tokio::select! {
             pulled = &mut pull => return pulled,
             () = tokio::time::sleep_until(deadline.into()) => stop.cancel(),

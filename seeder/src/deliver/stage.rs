@@ -8,10 +8,7 @@ use std::{
 };
 
 use nova_protocol::metainfo::{FileKind, Info};
-use rustix::{
-    fs::{CWD, RenameFlags, renameat_with, syncfs},
-    io::Errno,
-};
+use rustix::fs::syncfs;
 use tokio_util::sync::CancellationToken;
 use walkdir::WalkDir;
 
@@ -22,6 +19,7 @@ use super::{
 };
 use crate::{
     content::{Cancelled, symlink},
+    rename::{cannot, exchange, rename_new},
     restore::{self, gives, last_mode, restore},
     scratch::Scratch,
 };
@@ -120,18 +118,18 @@ impl Stage<'_> {
 
     fn put_for(&self, old: &Old, path: &Path) -> io::Result<bool> {
         let ready = self.scratch.ready();
-        match restore::rename(path, || Ok(exchange(&ready, path)?)) {
+        match restore::rename(path, || exchange(&ready, path)) {
             Ok(()) if old.is_still(&ready) => Ok(true),
             Ok(()) => match exchange(&ready, path) {
                 Ok(()) => Ok(false),
                 Err(error) => {
                     let old = self.scratch.old();
                     fs::rename(&ready, &old)?;
-                    self.give_back(&old, path, &error.into())
+                    self.give_back(&old, path, &error)
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => rename_new(&ready, path),
-            Err(error) if Errno::from_io_error(&error).is_some_and(cannot) => self.put_after(old, path),
+            Err(error) if cannot(&error) => self.put_after(old, path),
             Err(error) => Err(error),
         }
     }
@@ -200,23 +198,4 @@ fn remove_if_any(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-fn exchange(one: &Path, other: &Path) -> Result<(), Errno> {
-    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
-}
-
-/// Renames something unless the new name is taken.
-fn rename_new(from: &Path, path: &Path) -> io::Result<bool> {
-    match renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE) {
-        Err(error) if cannot(error) && fs::symlink_metadata(path).is_err() => fs::rename(from, path).map(|()| true),
-        Err(error) if cannot(error) => Ok(false),
-        Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
-        renamed => Ok(renamed.map(|()| true)?),
-    }
-}
-
-/// Whether a file system says that it has no such way to rename.
-fn cannot(error: Errno) -> bool {
-    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
 }

@@ -28,8 +28,18 @@ pub(crate) fn rename<T>(path: &Path, rename: impl Fn() -> io::Result<T>) -> io::
     }
 }
 
+/// Removes whatever is there, if anything is.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => remove_tree(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Removes a tree, closed directories too.
-pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
+fn remove_tree(root: &Path) -> io::Result<()> {
     match fs::remove_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         other => return other,

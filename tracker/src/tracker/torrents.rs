@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use nova_protocol::{
     InfoHash, Metainfo,
-    api::{Replica, ReplicaState, TorrentStatus},
+    api::{Replica, TorrentStatus},
 };
 
 use super::Tracker;
@@ -55,9 +55,8 @@ impl Tracker {
         });
         let replicas: Vec<Replica> = replicas.collect();
         drop(leases);
-        let is_held = replicas.iter().any(|replica| replica.live && replica.state == ReplicaState::Complete);
         let counts = self.swarms.counts(info_hash).unwrap_or_default();
-        Ok(TorrentStatus {
+        let mut status = TorrentStatus {
             info_hash,
             name,
             length,
@@ -66,11 +65,15 @@ impl Tracker {
             private,
             min_replicas: self.settings().min_replicas,
             replicas,
-            keeper: if is_held { None } else { self.agents().keeper(info_hash) },
+            keeper: None,
             seeders: counts.complete.into(),
             leechers: counts.incomplete.into(),
             tags,
-        })
+        };
+        if status.complete_replicas() == 0 {
+            status.keeper = self.agents().keeper(info_hash);
+        }
+        Ok(status)
     }
 
     /// Forgets a torrent: announces are refused, and origins are told to let go.
