@@ -122,7 +122,11 @@ impl Announcer {
                     retry = (retry * 2).min(*RETRY.end());
                     pause
                 }
-                None => break,
+                None => {
+                    // It may be known by now.
+                    known.get_or_insert(now);
+                    break;
+                }
             };
             let _news = stop.run_until_cancelled(timeout(pause, has_news.notified())).await;
         }
@@ -170,5 +174,40 @@ impl Announcer {
             body.extend_from_slice(&chunk);
         }
         Ok(AnnounceReply::parse(&body)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::{
+        io::{AsyncBufReadExt, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_stops_while_it_announces_for_the_first_time_leaves() {
+        let tracker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let trackers = [vec![format!("http://{}/announce", tracker.local_addr().unwrap())]];
+        let announcer = Announcer::new(PeerId::nova([1; 12]), 1);
+        let (news, stop) = (Notify::new(), CancellationToken::new());
+        let torrent = (&trackers[..], InfoHash::of(b"a torrent"));
+        let keep = announcer.keep(torrent, Amounts::default, |_| (), &news, &stop);
+        let serve = async {
+            for event in ["event=started", "event=stopped"] {
+                let (mut connection, _) = tracker.accept().await.unwrap();
+                let mut line = String::new();
+                BufReader::new(&mut connection).read_line(&mut line).await.unwrap();
+                assert!(line.contains(event), "{line}");
+                stop.cancel();
+            }
+        };
+        tokio::select! {
+            () = keep => panic!("it is gone without a word"),
+            () = serve => {}
+        }
     }
 }
