@@ -232,9 +232,9 @@ async fn a_timeout_counts_from_the_start_whoever_does_not_answer() {
 #[tokio::test]
 async fn a_rollout_waits_for_a_tracker_that_is_away_until_the_time_is_over() {
     let directory = tempfile::tempdir().unwrap();
-    let ran = nova(directory.path(), &["rollout", "a:b", "--wait=95%", "--timeout=1"]).await;
+    let ran = nova(directory.path(), &["rollout", "a:b", "--wait=95%", "--timeout=3"]).await;
     assert_eq!((ran.exit.code(), ran.stdout.as_str()), (2, ""));
     let (waiting, error) = ran.stderr.split_once('\n').unwrap();
     assert!(waiting.starts_with("waiting for the tracker: the tracker at"), "{waiting}");
-    assert!(error.starts_with("error: gave up after 1 s (--timeout): the tracker at"), "{error}");
+    assert!(error.starts_with("error: gave up after 3 s (--timeout): the tracker at"), "{error}");
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, time::Duration};
 
-use nova_tests::{Stack, Tree, assert_same, eventually};
+use nova_tests::{Signal, Stack, Tree, assert_same, eventually};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -138,13 +138,13 @@ fn sighup_changes_what_the_tracker_allows_and_loses_no_swarm() {
 
     let settings = stack.path("tracker.toml");
     fs::write(&settings, "allow = 7").unwrap();
-    stack.part("tracker").signal("HUP");
+    stack.part("tracker").signal(Signal::HUP);
     eventually("the wrong setting is named", MINUTE, || {
         let log = stack.part("tracker").log();
         if log.contains("allow") { Ok(()) } else { Err(log) }
     });
     fs::write(&settings, format!("allow = [\"{known}\", \"{added}\"]")).unwrap();
-    stack.part("tracker").signal("HUP");
+    stack.part("tracker").signal(Signal::HUP);
     eventually("the new list is in force", MINUTE, || {
         let answer = announce(&stack, &added, 10_001);
         if answer.contains("interval") { Ok(()) } else { Err(answer) }

@@ -142,7 +142,7 @@ fn a_limit_that_is_lifted_is_lifted_for_pulls_on_their_way() {
 
 #[test]
 fn a_pull_whose_limits_change_keeps_what_it_has() {
-    let (stack, agent, info_hash) = pushed(12 * MIB);
+    let (stack, agent, info_hash) = pushed(24 * MIB);
     limits(&stack, &["--download", "2M"]);
     stack.block_on(agent.start("demo", &[])).unwrap();
     let before = reached(&stack, &agent, info_hash, 5 * MIB);

@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 
 use nova_protocol::api::{RolloutCounts, TagVersion};
 use nova_seeder::agent_client::AgentClient;
-use nova_tests::{Process, Stack, Tree, eventually};
+use nova_tests::{Process, Signal, Stack, Tree, eventually};
 use serde_json::Value;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -14,7 +14,7 @@ const LENGTH: usize = 4 << 20;
 
 /// A tracker, an origin and agents whose lease is short; `demo` is pushed and every agent has it.
 fn fleet(agents: &[&str]) -> (Stack, Vec<AgentClient>) {
-    let mut stack = Stack::tracker_alone(&[("agent_lease_seconds", "3".to_owned())]);
+    let mut stack = Stack::tracker_alone(&[("agent_lease_seconds", "9".to_owned())]);
     stack.add_origin("origin");
     let agents: Vec<_> = agents.iter().map(|name| stack.add_agent(name)).collect();
     let tag = push(&stack, "one");
@@ -96,7 +96,7 @@ fn a_rollout_that_takes_too_long_says_who_is_missing() {
 #[test]
 fn an_agent_that_fetches_shows_how_far_it_is_and_how_fast() {
     let mut stack = Stack::start();
-    stack.set("slow", "NOVA_AGENT_DOWNLOAD_LIMIT", "262144");
+    stack.set("slow", "NOVA_AGENT_DOWNLOAD_LIMIT", "131072");
     let [quick, slow] = ["quick", "slow"].map(|name| stack.add_agent(name));
     let tag = push(&stack, "one");
     pull(&stack, &quick, &tag);
@@ -159,7 +159,7 @@ fn a_rollout_follows_a_tag_that_moves_and_ends_with_one_that_is_removed_or_with_
     let stack = Stack::start();
     push(&stack, "one");
     let [mut interrupted, mut left] = ["interrupted", "left"].map(|name| waiting(&stack, name));
-    interrupted.signal("INT");
+    interrupted.signal(Signal::INT);
     assert_eq!(exit_code(&mut interrupted), Some(130), "{}", interrupted.log());
     push(&stack, "two");
     logged(&left, "demo:latest has moved to version 2");

@@ -153,7 +153,7 @@ fn a_pull_that_is_as_fast_as_it_may_be_says_that_it_waits_for_its_limit() {
 #[test]
 fn a_pull_whose_disk_hangs_says_so_and_goes_on_when_the_disk_does() {
     let mut stack = Stack::start();
-    let info_hash = stack.push(&Tree::of_everything(&stack.path("demo"), 8 << 20), "demo").info_hash;
+    let info_hash = stack.push(&Tree::of_everything(&stack.path("demo"), 16 << 20), "demo").info_hash;
     let disk = Disk::mount(&stack.path("image"), &stack.path("agent/store"));
     stack.set("agent", "NOVA_AGENT_FREE_SPACE_FLOOR", "0");
     stack.set("agent", "NOVA_AGENT_DOWNLOAD_LIMIT", "2097152");
@@ -169,10 +169,10 @@ fn a_pull_whose_disk_hangs_says_so_and_goes_on_when_the_disk_does() {
 #[test]
 fn a_user_whose_time_is_over_is_told_what_the_pull_waited_for() {
     let (stack, _) = deaf_origin();
-    let arguments = ["pull", "demo", "--no-agent", "--download-dir=out", "--timeout=10"];
+    let arguments = ["pull", "demo", "--no-agent", "--download-dir=out", "--timeout=20"];
     let late = stack.cli().run(stack.home.path(), arguments);
     assert_eq!(late.code, Some(2), "{}", late.stderr);
-    for told in ["waits for a peer that has demo", "gave up after 10 s (--timeout): waited for a peer that has demo"] {
+    for told in ["waits for a peer that has demo", "gave up after 20 s (--timeout): waited for a peer that has demo"] {
         assert!(late.stderr.contains(told), "{}", late.stderr);
     }
 }
@@ -209,10 +209,10 @@ fn a_pull_whose_time_is_over_fails_with_code_2_and_the_next_goes_on_from_it() {
     let tree = Tree::of_everything(&stack.path("demo"), 16 << 20);
     let info_hash = stack.push(&tree, "demo").info_hash;
 
-    let arguments = ["pull", "demo", "--no-agent", "--download-dir=out", "--timeout=6"];
+    let arguments = ["pull", "demo", "--no-agent", "--download-dir=out", "--timeout=10"];
     let late = stack.cli().run(stack.home.path(), arguments);
     assert_eq!(late.code, Some(2), "{}", late.stderr);
-    assert!(late.stderr.contains("gave up after 6 s") && late.stderr.contains("is kept"), "{}", late.stderr);
+    assert!(late.stderr.contains("gave up after 10 s") && late.stderr.contains("is kept"), "{}", late.stderr);
     assert!(stack.path(&format!("out/.nova-{info_hash}")).is_dir());
 
     stack.kill("origin");

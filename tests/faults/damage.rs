@@ -10,7 +10,7 @@ use std::{
 };
 
 use nova_protocol::InfoHash;
-use nova_tests::{Stack, Tree, assert_same, eventually};
+use nova_tests::{Signal, Stack, Tree, assert_same, eventually};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -88,12 +88,12 @@ fn content_that_was_released_and_is_wanted_again_at_once_is_held() {
     let tree = Tree::of_everything(&stack.path("demo"), 8 << 20);
     let tag = stack.push(&tree, "demo:v1");
     let other = stack.push(&Tree::new(&stack.path("other")).file("x", 1000).root(), "other");
-    stack.part("origin").signal("STOP");
+    stack.part("origin").signal(Signal::STOP);
     for what in ["other", &other.info_hash.to_string(), "demo:v1", &tag.info_hash.to_string()] {
         stack.cli().run(stack.home.path(), ["rm", what]).success();
     }
     let push = stack.cli().spawn(stack.home.path(), ["push", "demo", "demo:v2"]);
     eventually("the tracker has it again", MINUTE, || stack.torrent(tag.info_hash));
-    stack.part("origin").signal("CONT");
+    stack.part("origin").signal(Signal::CONT);
     assert!(push.wait_with_output().unwrap().status.success());
 }

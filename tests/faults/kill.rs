@@ -14,7 +14,7 @@ use nova_protocol::{
     api::{PullState, ReplicaState, SetLimits},
 };
 use nova_seeder::create::{Options, create};
-use nova_tests::{Stack, Tree, assert_same, at_once, eventually};
+use nova_tests::{Process, Signal, Stack, Tree, assert_same, at_once, eventually};
 use tokio_util::sync::CancellationToken;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -66,7 +66,7 @@ fn assert_pulled(stack: &Stack, tree: &Path) {
 fn a_pusher_that_is_killed_and_run_again_sends_only_the_rest() {
     let stack = Stack::start();
     let (tree, info_hash) = tree(&stack);
-    let mut pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "30MiB"]);
+    let mut pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "15MiB"]);
     partly_replicated(&stack, info_hash);
     pusher.kill().unwrap();
     pusher.wait().unwrap();
@@ -81,7 +81,7 @@ fn a_pusher_that_is_killed_and_run_again_sends_only_the_rest() {
 fn assert_push_survives(blow: impl FnOnce(&mut Stack)) {
     let mut stack = Stack::start();
     let (tree, info_hash) = tree(&stack);
-    let pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "30MiB"]);
+    let pusher = stack.cli().spawn(stack.home.path(), ["push", "demo", "--upload-limit", "15MiB"]);
     partly_replicated(&stack, info_hash);
     blow(&mut stack);
 
@@ -111,7 +111,7 @@ fn an_agent_that_is_killed_resumes_without_hashing_and_finishes() {
     let mut stack = Stack::start();
     let (tree, info_hash) = tree(&stack);
     stack.push(&tree, "demo");
-    stack.set("agent", "NOVA_AGENT_DOWNLOAD_LIMIT", "20971520");
+    stack.set("agent", "NOVA_AGENT_DOWNLOAD_LIMIT", "10485760");
     let agent = stack.add_agent("agent");
     stack.block_on(agent.start("demo", &[])).unwrap();
     let before = eventually("the agent has a part", MINUTE, || {
@@ -231,12 +231,16 @@ fn a_pull_that_is_killed_leaves_nothing_in_place_and_finishes_when_run_again() {
 fn a_second_pull_of_the_same_thing_to_the_same_place_is_told_to_wait() {
     let (stack, tree, info_hash) = pushed_to_a_slow_origin();
     let pull = ["pull", "demo", "--no-agent", "--download-dir", "out"];
-    let first = stack.cli().spawn(stack.home.path(), pull);
+    let mut first = stack.cli().command(stack.home.path(), pull);
+    let mut first = Process::start("pull", &mut first, &stack.path("pull.log"));
     let stage = stack.path("out").join(format!(".nova-{info_hash}/new"));
     eventually("something has come in", MINUTE, || fs::metadata(stage.join("demo/weights.bin")));
+    first.signal(Signal::STOP);
     let second = stack.cli().run(stack.home.path(), pull);
     assert_eq!(second.code, Some(2), "{}", second.stderr);
     assert!(second.stderr.contains("under way"), "{}", second.stderr);
-    assert!(first.wait_with_output().unwrap().status.success());
+    first.signal(Signal::CONT);
+    let ended = eventually("the first ends", MINUTE, || first.ended().ok_or("it runs"));
+    assert!(ended.success(), "{}", first.log());
     assert_same(&tree, &stack.path("out/demo"));
 }

@@ -10,7 +10,7 @@ use nova_protocol::InfoHash;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Process, free_addr};
+use crate::{Process, Signal, free_addr};
 
 /// Debian's interpreter: the binding of libtorrent is packaged for this one.
 const PYTHON: &str = "/usr/bin/python3";
@@ -120,8 +120,8 @@ impl Member {
     /// in order after SIGINT alone.
     pub fn leave(&mut self) {
         match (self.client, self.control) {
-            (Client::Aria2, _) => self.process.signal("INT"),
-            (_, None) => self.process.signal("TERM"),
+            (Client::Aria2, _) => self.process.signal(Signal::INT),
+            (_, None) => self.process.signal(Signal::TERM),
             (_, Some(control)) => {
                 let mut remote = stock("transmission-remote", "transmission-cli");
                 output(remote.args([&control.to_string(), "--torrent=all", "--stop"]));

@@ -20,6 +20,7 @@ pub use client::{Client, Member};
 pub use eventually::{at_once, eventually};
 pub use peer::Peer;
 pub use process::{Process, free_addr, program};
+pub use rustix::process::Signal;
 pub use small_disk::SmallDisk;
 pub use stack::Stack;
 pub use tree::{Tree, assert_same, has_files_of};

@@ -1,8 +1,13 @@
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     net::{SocketAddr, TcpListener, UdpSocket},
-    os::unix::process::ExitStatusExt,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            net::{SocketAddr as UnixAddr, UnixDatagram},
+            process::ExitStatusExt,
+        },
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, PoisonError},
@@ -10,6 +15,7 @@ use std::{
 };
 
 use rand::Rng;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually;
 
@@ -30,19 +36,22 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// An address on loopback that was free a moment ago, for a program that must come back to it after a restart. No two of a
-/// test are the same: what one program has not yet taken looks free for the next.
+/// An address on loopback that was free a moment ago, for a program that must come back to it after a restart. No two are
+/// the same in tests that run at once: what one program has not yet taken looks free for the next.
 ///
 /// Its port is below those that the kernel gives to whoever dials, since one of those may be taken before it is used.
 pub fn free_addr() -> SocketAddr {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    static GIVEN: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
     let free = |port| {
+        // A name that is this process's while it lives.
+        let name = UnixAddr::from_abstract_name(format!("nova-tests-{port}")).ok()?;
+        let given = UnixDatagram::bind_addr(&name).ok()?;
         let _datagrams = UdpSocket::bind(("127.0.0.1", port)).ok()?;
-        TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr()).ok()
+        let addr = TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr()).ok()?;
+        GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push(given);
+        Some(addr)
     };
-    let mut ports = std::iter::repeat_with(|| rand::rng().random_range(10_000..32_768));
-    ports.find_map(|port| free(port).filter(|_| given.insert(port))).unwrap()
+    std::iter::repeat_with(|| rand::rng().random_range(10_000..32_768)).find_map(free).unwrap()
 }
 
 impl Process {
@@ -78,16 +87,16 @@ impl Process {
 
     /// SIGTERM, and waits for an end in order.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let name = self.name.clone();
         let what = format!("{name} ends after SIGTERM");
-        eventually(&what, Duration::from_secs(15), || self.ended().ok_or("it still runs"))
+        eventually(&what, Duration::from_mins(1), || self.ended().ok_or("it still runs"))
     }
 
-    /// Sends a signal by its name.
-    pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status();
-        assert!(sent.unwrap().success(), "{} is gone:\n{}", self.name, self.log());
+    /// Sends a signal, at once.
+    pub fn signal(&self, signal: Signal) {
+        let sent = kill_process(Pid::from_child(&self.child), signal);
+        assert!(sent.is_ok(), "{} is gone:\n{}", self.name, self.log());
     }
 }
 
@@ -103,11 +112,13 @@ impl Drop for Process {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn no_address_is_given_twice() {
-        let given: BTreeSet<SocketAddr> = std::iter::repeat_with(free_addr).take(2000).collect();
-        assert_eq!(given.len(), 2000);
+        let given: BTreeSet<SocketAddr> = std::iter::repeat_with(free_addr).take(500).collect();
+        assert_eq!(given.len(), 500);
     }
 }

@@ -58,7 +58,10 @@ fn bad_settings_are_refused_by_name() {
 fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    assert!(refusal(&program(&["--announce-listen", &addr]).output().unwrap()).contains(&addr));
+    assert!(
+        refusal(&program(&["--http-listen", "127.0.0.1:0", "--announce-listen", &addr]).output().unwrap())
+            .contains(&addr)
+    );
 }
 
 #[test]
