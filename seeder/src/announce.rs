@@ -9,7 +9,7 @@ use nova_protocol::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::innermost;
+use crate::service::{ServiceError, http, innermost};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A process that ends does not wait long for a tracker that is gone.
@@ -66,8 +66,11 @@ pub enum AnnounceError {
 
 impl Announcer {
     /// An announcer for the peer that listens on `port`.
-    pub fn new(peer_id: PeerId, port: u16) -> Self {
-        Self { http: reqwest::Client::new(), peer_id, port }
+    ///
+    /// # Errors
+    /// [`ServiceError::Client`].
+    pub fn new(peer_id: PeerId, port: u16) -> Result<Self, ServiceError> {
+        Ok(Self { http: http()?, peer_id, port })
     }
 
     /// Announces once, to the first tracker that answers, in the order of their tiers (BEP 12).
@@ -192,7 +195,7 @@ mod tests {
     async fn one_that_stops_while_it_announces_for_the_first_time_leaves() {
         let tracker = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let trackers = [vec![format!("http://{}/announce", tracker.local_addr().unwrap())]];
-        let announcer = Announcer::new(PeerId::nova([1; 12]), 1);
+        let announcer = Announcer::new(PeerId::nova([1; 12]), 1).unwrap();
         let (news, stop) = (Notify::new(), CancellationToken::new());
         let torrent = (&trackers[..], InfoHash::of(b"a torrent"));
         let keep = announcer.keep(torrent, Amounts::default, |_| (), &news, &stop);

@@ -53,6 +53,7 @@ use crate::{
     announce::{Amounts, Announcer},
     peer_id,
     reuse::Holdings,
+    service::http,
     tracker::TrackerClient,
 };
 
@@ -130,6 +131,8 @@ impl Fetcher {
         let (tracker, stall_after) = (options.tracker.clone(), options.stall_after);
         let failed = |error: String| FetchError::Start(listen, error);
         let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
+        let announcer = Announcer::new(peer_id, addr.port()).map_err(|error| failed(error.to_string()))?;
+        let http = http().map_err(|error| failed(error.to_string()))?;
         let state = options.state.clone();
         // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
         let _none_at_the_first_start = std::fs::remove_file(state.join("session.json"));
@@ -141,7 +144,6 @@ impl Fetcher {
         let session = engine.run(Session::new_with_opts(PathBuf::new(), settings)).await;
         let session =
             session.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(format!("{error:#}")))?;
-        let announcer = Announcer::new(peer_id, addr.port());
         Ok(Self {
             session,
             engine,
@@ -155,7 +157,7 @@ impl Fetcher {
             torrents_limits,
             tracker,
             stall_after,
-            http: reqwest::Client::new(),
+            http,
             shutdown,
         })
     }

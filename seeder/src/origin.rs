@@ -85,6 +85,7 @@ impl Listeners {
 pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data_dir)?;
     let id = if config.id.is_empty() { data.id("origin")? } else { config.id.clone() };
+    let tracker = TrackerClient::new(&config.tracker)?;
     let store = Store::open(data.path("store"))?;
     // Peers and sessions end after the farewells, not before.
     let engines = CancellationToken::new();
@@ -101,11 +102,11 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     };
     let fetcher = Fetcher::start(options, peer_id(), engines.child_token()).await?;
     let origin = Arc::new(Origin {
-        tracker: TrackerClient::new(&config.tracker)?,
+        tracker,
         id,
         config,
         store,
-        announcer: Announcer::new(uploader.peer_id(), uploader.addr().port()),
+        announcer: Announcer::new(uploader.peer_id(), uploader.addr().port())?,
         uploader,
         fetcher,
         holds: Mutex::default(),

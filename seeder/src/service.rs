@@ -1,6 +1,6 @@
 //! A JSON service over HTTP, as its clients see it: the tracker, or an agent.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::LazyLock, time::Duration};
 
 use nova_protocol::{InfoHash, Metainfo, MetainfoError, api::ErrorBody};
 use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, header::AUTHORIZATION};
@@ -31,6 +31,9 @@ pub enum ServiceError {
     /// Not the address of a service.
     #[error("{0:?} is not the URL of {1}: expected http://HOST:PORT, or unix:/PATH for a socket")]
     Url(String, &'static str),
+    /// There is no client of HTTP, even where it would do without certificates.
+    #[error("cannot speak HTTP: {0}; install some (Debian: ca-certificates), or say in SSL_CERT_FILE where they are")]
+    Client(String),
     /// No connection, or no answer in time.
     #[error("the {name} at {url} does not answer: {reason}; is it running there? ({hint})")]
     Unreachable {
@@ -97,10 +100,12 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Url`].
     pub(crate) fn new(name: &'static str, hint: &'static str, url: &str) -> Result<Self> {
-        let refused = || ServiceError::Url(url.to_owned(), name);
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
-        let (base, at, http) = place(url, http).ok_or_else(refused)?;
-        Ok(Self { name, hint, http: http.build().map_err(|_| refused())?, base, at, token: None })
+        let (base, at, socket) = place(url).ok_or_else(|| ServiceError::Url(url.to_owned(), name))?;
+        let http = match socket {
+            Some(path) => build(builder().unix_socket(path)).map_err(ServiceError::Client)?,
+            None => http()?,
+        };
+        Ok(Self { name, hint, http, base, at, token: None })
     }
 
     /// The same, which says this with every request.
@@ -180,17 +185,34 @@ impl Service {
     }
 }
 
-/// What to ask, what users call it, and who asks.
-fn place(url: &str, http: ClientBuilder) -> Option<(Url, Url, ClientBuilder)> {
+/// The client of HTTP that this process shares: to make one reads all certificates of the host, which takes milliseconds.
+///
+/// # Errors
+/// [`ServiceError::Client`].
+pub(crate) fn http() -> Result<reqwest::Client> {
+    static HTTP: LazyLock<std::result::Result<reqwest::Client, String>> = LazyLock::new(|| build(builder()));
+    HTTP.clone().map_err(ServiceError::Client)
+}
+
+fn builder() -> ClientBuilder {
+    reqwest::Client::builder().connect_timeout(Duration::from_secs(5))
+}
+
+fn build(builder: ClientBuilder) -> std::result::Result<reqwest::Client, String> {
+    builder.build().map_err(|error| innermost(&error))
+}
+
+/// What to ask, what users call it, and the socket by which that is reached.
+fn place(url: &str) -> Option<(Url, Url, Option<&Path>)> {
     if let Some(path) = url.strip_prefix("unix:") {
-        let path = Path::new(path).is_absolute().then_some(path)?;
+        let path = Some(Path::new(path)).filter(|path| path.is_absolute())?;
         // Nobody looks up this name: the connection is the socket's.
         let base = Url::parse("http://localhost").ok()?;
-        return Some((base, Url::parse(url).ok()?, http.unix_socket(path)));
+        return Some((base, Url::parse(url).ok()?, Some(path)));
     }
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let base = Url::parse(&full).ok().filter(|base| base.has_host() && matches!(base.scheme(), "http" | "https"))?;
-    Some((base.clone(), base, http))
+    Some((base.clone(), base, None))
 }
 
 /// What the network said, without the layers around it that repeat the URL.

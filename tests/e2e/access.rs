@@ -150,3 +150,19 @@ fn an_agent_on_a_socket_or_with_a_token_reaches_itself_to_follow() {
         assert_same(&tree, &content);
     }
 }
+
+#[test]
+fn a_host_without_certificates_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = format!("--data-dir={}", directory.path().display());
+    let agent = ["agent", &data_dir, "--peers-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"];
+    let origin = ["origin", &data_dir, "--peers-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"];
+    for (name, arguments) in [("nova-cli", &["tags"][..]), ("nova-seeder", &agent), ("nova-seeder", &origin)] {
+        let mut command = Command::new(program(name));
+        let output =
+            command.args(arguments).env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR").output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("No CA certificates") && error.contains("SSL_CERT_FILE"), "{error}");
+    }
+}

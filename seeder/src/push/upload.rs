@@ -47,7 +47,8 @@ impl Upload {
         let stop = CancellationToken::new();
         let uploader = Uploader::start(listener, peer_id(), limits, stop.clone()).map_err(failed)?;
         uploader.add(&metainfo, Content::new(metainfo.info.clone(), &created.root));
-        let announcing = tokio::spawn(announce(uploader.clone(), metainfo.clone(), stop.clone()));
+        let announcer = Announcer::new(uploader.peer_id(), uploader.addr().port())?;
+        let announcing = tokio::spawn(announce(announcer, uploader.clone(), metainfo.clone(), stop.clone()));
         Ok(Self { uploader, metainfo, stop, announcing })
     }
 
@@ -124,8 +125,7 @@ impl Upload {
 }
 
 /// Tells the tracker of this seeder, for as long as it is one.
-async fn announce(uploader: Uploader, metainfo: Arc<Metainfo>, stop: CancellationToken) {
-    let announcer = Announcer::new(uploader.peer_id(), uploader.addr().port());
+async fn announce(announcer: Announcer, uploader: Uploader, metainfo: Arc<Metainfo>, stop: CancellationToken) {
     let amounts = || Amounts { uploaded: uploader.totals().uploaded, ..Amounts::default() };
     let torrent = (&metainfo.trackers[..], metainfo.info_hash());
     announcer.keep(torrent, amounts, |_| {}, &Notify::new(), &stop).await;
