@@ -16,7 +16,7 @@ use nova_protocol::{
 };
 use rustix::net::sockopt::set_tcp_quickack;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
@@ -66,10 +66,13 @@ impl Waker {
 /// Reads until there is a request.
 async fn asked(stream: &mut TcpStream, length_limit: u32) -> io::Result<()> {
     let mut payload = vec![0; HANDSHAKE_LENGTH];
+    let mut stream = BufReader::new(stream);
     stream.read_exact(&mut payload).await?;
     loop {
-        // librqbit sends each message by itself, and the next one when this one is acknowledged.
-        set_tcp_quickack(&*stream, true)?;
+        if stream.buffer().is_empty() {
+            // librqbit sends each message by itself, and the next one when this one is acknowledged.
+            set_tcp_quickack(&**stream.get_ref(), true)?;
+        }
         let length = stream.read_u32().await?.min(length_limit);
         payload.resize(length as usize, 0);
         stream.read_exact(&mut payload).await?;
