@@ -90,7 +90,7 @@ impl Process {
         self.signal(Signal::TERM);
         let name = self.name.clone();
         let what = format!("{name} ends after SIGTERM");
-        eventually(&what, Duration::from_mins(1), || self.ended().ok_or("it still runs"))
+        eventually(&what, Duration::from_secs(15), || self.ended().ok_or("it still runs"))
     }
 
     /// Sends a signal, at once.

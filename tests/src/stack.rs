@@ -101,10 +101,8 @@ impl Stack {
             format!("--http-listen={http}"),
         ];
         self.run(id, "nova-seeder", &arguments);
-        // The tracker may still count the one that was killed.
-        let url = format!("http://{http}/readiness");
-        let ready = || self.block_on(async { reqwest::get(&url).await?.error_for_status().map(drop) });
-        eventually("the origin is live", READY_WITHIN, ready);
+        // Its own word, since the tracker may still count the one that was killed.
+        eventually("the origin is live", READY_WITHIN, || self.answer(http, "/readiness"));
     }
 
     /// Adds an agent and waits until it is ready.
@@ -236,9 +234,12 @@ impl Stack {
     }
 
     fn get(&self, path: &str) -> Vec<u8> {
-        let url = format!("http://{}{path}", self.http);
-        let get = async { reqwest::get(url).await?.error_for_status()?.bytes().await };
-        self.block_on(get).unwrap().to_vec()
+        self.answer(self.http, path).unwrap()
+    }
+
+    fn answer(&self, at: SocketAddr, path: &str) -> reqwest::Result<Vec<u8>> {
+        let url = format!("http://{at}{path}");
+        self.block_on(async { Ok(reqwest::get(url).await?.error_for_status()?.bytes().await?.to_vec()) })
     }
 
     fn run(&mut self, name: &str, program_name: &str, arguments: &[String]) {
