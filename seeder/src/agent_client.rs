@@ -30,7 +30,7 @@ impl AgentClient {
     /// A client of the agent at `url`; `HOST:PORT` stands for `http://HOST:PORT`, and `unix:/PATH` is a socket.
     ///
     /// # Errors
-    /// [`ServiceError::Url`].
+    /// [`ServiceError::Url`] and [`ServiceError::Client`].
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self { service: Service::new("agent", "--agent, --agent-server-port", url)? })
     }

@@ -24,6 +24,7 @@ mod window;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    fmt::Display,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -129,21 +130,20 @@ impl Fetcher {
     pub async fn start(options: Options, peer_id: PeerId, shutdown: CancellationToken) -> Result<Self, FetchError> {
         let (listen, request_window) = (options.listen, options.request_window);
         let (tracker, stall_after) = (options.tracker.clone(), options.stall_after);
-        let failed = |error: String| FetchError::Start(listen, error);
-        let addr = settled(listen).map_err(|error| failed(error.to_string()))?;
-        let announcer = Announcer::new(peer_id, addr.port()).map_err(|error| failed(error.to_string()))?;
-        let http = http().map_err(|error| failed(error.to_string()))?;
+        let failed = |error: &dyn Display| FetchError::Start(listen, error.to_string());
+        let addr = settled(listen).map_err(|error| failed(&error))?;
+        let announcer = Announcer::new(peer_id, addr.port()).map_err(|error| failed(&error))?;
+        let http = http().map_err(|error| failed(&error))?;
         let state = options.state.clone();
         // The session's own list of torrents has old URLs; what it knows of their pieces is elsewhere.
         let _none_at_the_first_start = std::fs::remove_file(state.join("session.json"));
         let shutdown = shutdown.child_token();
-        let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(error.to_string()))?;
-        let engine = Engine::start(shutdown.clone()).map_err(|error| failed(error.to_string()))?;
+        let introductions = Introductions::start(shutdown.clone()).await.map_err(|error| failed(&error))?;
+        let engine = Engine::start(shutdown.clone()).map_err(|error| failed(&error))?;
         let torrents_limits = TorrentsLimits::new(options.limits.torrent);
         let settings = session_options(options, addr, peer_id, shutdown.clone());
         let session = engine.run(Session::new_with_opts(PathBuf::new(), settings)).await;
-        let session =
-            session.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(format!("{error:#}")))?;
+        let session = session.map_err(|ended| failed(&ended))?.map_err(|error| failed(&format_args!("{error:#}")))?;
         Ok(Self {
             session,
             engine,

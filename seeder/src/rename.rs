@@ -20,7 +20,7 @@ pub(crate) fn rename_new(from: &Path, path: &Path) -> io::Result<bool> {
     match renameat_with(CWD, from, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from) {
         Err(error) if cannot(&error) && fs::symlink_metadata(path).is_err() => fs::rename(from, path).map(|()| true),
         Err(error) if cannot(&error) => Ok(false),
-        Err(error) if [Errno::EXIST, Errno::NOTEMPTY].map(Some).contains(&Errno::from_io_error(&error)) => Ok(false),
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::EXIST | Errno::NOTEMPTY)) => Ok(false),
         renamed => renamed.map(|()| true),
     }
 }

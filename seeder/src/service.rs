@@ -98,7 +98,7 @@ impl Service {
     /// The service at `url`; `HOST:PORT` stands for `http://HOST:PORT`, and `unix:/PATH` is a socket.
     ///
     /// # Errors
-    /// [`ServiceError::Url`].
+    /// [`ServiceError::Url`] and [`ServiceError::Client`].
     pub(crate) fn new(name: &'static str, hint: &'static str, url: &str) -> Result<Self> {
         let (base, at, socket) = place(url).ok_or_else(|| ServiceError::Url(url.to_owned(), name))?;
         let http = match socket {

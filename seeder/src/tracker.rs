@@ -36,7 +36,7 @@ impl TrackerClient {
     /// A client of the tracker at `url`; `HOST:PORT` stands for `http://HOST:PORT`.
     ///
     /// # Errors
-    /// [`ServiceError::Url`].
+    /// [`ServiceError::Url`] and [`ServiceError::Client`].
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self { service: Service::new("tracker", "--tracker, NOVA_CLI_TRACKER", url)? })
     }

@@ -19,12 +19,13 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use nova_protocol::InfoHash;
+
 use crate::{
     claim::{by_handle, claim_itself, is_own, is_same},
     rename::{cannot, exchange},
     restore::{remove, rename},
 };
-use nova_protocol::InfoHash;
 
 /// The symlink that is about to take its place.
 const NEXT: &str = "next";
